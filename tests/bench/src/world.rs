@@ -2,20 +2,23 @@
 
 use crate::NOW;
 use fastrand::Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use torale_testkit::events::{self, event};
+use torale_testkit::monitoring::{
+    self, CLOSED_AFTER, FAILED_PERCENT, MonitoredExecution, NOTIFIED_AFTER, NOTIFIED_PERCENT, RATE_LIMIT,
+    product_query,
+};
 use uuid::Uuid;
 
 /// Days of history.
 pub const DAYS: i64 = 30;
-const FAILED_PERCENT: u8 = 3;
-const NOTIFIED_PERCENT: u8 = 6;
 const ON_THE_HOUR_PERCENT: u8 = 50;
-const ERRORS: [(&str, &str, u8); 3] = [
-    ("RateLimitError", "Rate limit exceeded for Google Search API", 74),
-    ("TimeoutError", "The search did not answer within 30 seconds", 95),
-    ("ValidationError", "The model's answer does not match the schema", 100),
+/// Errors, each with the number of a hundred below which it is the one.
+const ERRORS: [((&str, &str), u8); 3] = [
+    (RATE_LIMIT, 74),
+    (("TimeoutError", "The search did not answer within 30 seconds"), 95),
+    (("ValidationError", "The model's answer does not match the schema"), 100),
 ];
 
 /// A platform of some size.
@@ -33,17 +36,6 @@ pub struct BenchWorld {
     pub queries: u64,
     /// The start of the minute in which all executions begin; without it they are spread over the history.
     pub crowd: Option<Timestamp>,
-}
-
-/// One execution and what goes with it.
-#[derive(Debug, Clone, Copy)]
-pub struct BenchExecution {
-    number: u64,
-    task: u64,
-    at: Timestamp,
-    lasted: i64,
-    error: Option<usize>,
-    notified: bool,
 }
 
 fn rng(kind: u64, number: u64) -> Rng {
@@ -99,12 +91,12 @@ impl BenchWorld {
     pub fn entities(&self) -> impl Iterator<Item = Vec<String>> {
         let executions = (0..self.executions).flat_map(|number| {
             let one = self.execution(number);
-            let sent = self.notification(&one).map(|sent| vec![sent]);
+            let sent = one.notified.then(|| vec![one.notification()]);
             // A status event replaces the one before it, so the last is all that is left of an execution.
-            let [execution, run] = if one.at.plus(one.lasted) <= self.now {
-                [vec![self.finished(&one)], vec![self.run_started(&one), self.run_closed(&one)]]
+            let [execution, run] = if one.end() <= self.now {
+                [vec![one.finished()], vec![one.run_started(), one.run_closed()]]
             } else {
-                [vec![self.started(&one)], vec![self.run_started(&one)]]
+                [vec![one.started(one.at)], vec![one.run_started()]]
             };
             [Some(execution), Some(run), sent].into_iter().flatten()
         });
@@ -119,7 +111,7 @@ impl BenchWorld {
     }
 
     /// The n-th execution of the history: one half at full hours as cron starts them, one half at any time.
-    pub fn execution(&self, number: u64) -> BenchExecution {
+    pub fn execution(&self, number: u64) -> MonitoredExecution {
         let mut rng = rng(EXECUTION, number);
         let any = self.now.plus(-rng.i64(0..DAYS * DAY));
         let hourly = any.floor_to_hour().plus(rng.i64(0..MINUTE)).min(self.now);
@@ -129,86 +121,35 @@ impl BenchWorld {
     }
 
     /// The n-th execution, but at a time of the caller's choice.
-    pub fn execution_at(&self, number: u64, at: Timestamp) -> BenchExecution {
+    pub fn execution_at(&self, number: u64, at: Timestamp) -> MonitoredExecution {
         let mut rng = rng(EXECUTION, !number);
         let failed = rng.u8(..100) < FAILED_PERCENT;
         let kind = rng.u8(..100);
-        let error = ERRORS.iter().position(|(.., below)| kind < *below).filter(|_| failed);
+        let error = ERRORS.iter().find(|(_, below)| kind < *below).map(|(error, _)| *error);
         let lasted = rng.i64(1_000..8_000);
         let notified = rng.u8(..100) < NOTIFIED_PERCENT;
-        BenchExecution { number, task: rng.u64(..self.tasks), at, lasted, error, notified }
+        let task = rng.u64(..self.tasks);
+        MonitoredExecution {
+            number,
+            execution_id: Self::execution_id(number),
+            task_id: Self::task_id(task),
+            user_id: Self::user_id(self.owner(task)),
+            run_id: id(RUN, number).to_string(),
+            notification_id: id(NOTIFICATION, number).to_string(),
+            at,
+            lasted,
+            error: error.filter(|_| failed),
+            notified,
+        }
     }
 
     fn owner(&self, task: u64) -> u64 {
         rng(TASK, !task).u64(..self.users)
     }
 
-    /// Zipf-like: the n-th query about as often as 1/n.
+    /// The search query of a task.
     pub fn query(&self, task: u64) -> String {
-        let share = rng(QUERY, task).f64();
-        let rank = ((self.queries as f64).powf(share) - 1.0) as u64;
-        // The long tail must be distinct: every sixth task searches for something that hardly anyone else does.
-        let rank = if task.is_multiple_of(6) { task / 6 % self.queries } else { rank };
-        format!("When is product number {rank} going to be released in Europe?")
-    }
-
-    fn ids(&self, one: &BenchExecution) -> Value {
-        json!({ "execution_id": id(EXECUTION, one.number), "task_id": id(TASK, one.task),
-                "user_id": id(USER, self.owner(one.task)), "started_at": one.at.to_string() })
-    }
-
-    /// `execution.started`.
-    pub fn started(&self, one: &BenchExecution) -> String {
-        event(&format!("xs{}", one.number), one.at, "execution.started", self.ids(one))
-    }
-
-    /// `execution.succeeded`, or `execution.failed`.
-    pub fn finished(&self, one: &BenchExecution) -> String {
-        let mut data = self.ids(one);
-        data["duration_ms"] = json!(one.lasted);
-        let kind = match one.error.and_then(|error| ERRORS.get(error)) {
-            Some((name, message, _)) => {
-                data["error_type"] = json!(name);
-                data["error_message"] = json!(message);
-                data["retry_count"] = json!(one.number % 2);
-                "execution.failed"
-            }
-            None => {
-                data["condition_met"] = json!(one.notified);
-                "execution.succeeded"
-            }
-        };
-        event(&format!("xe{}", one.number), one.at.plus(one.lasted), kind, data)
-    }
-
-    fn run(&self, one: &BenchExecution) -> Value {
-        let (task, seconds) = (id(TASK, one.task), one.at.millis() / 1000);
-        json!({ "workflow_id": format!("task-{task}-{seconds}"), "run_id": id(RUN, one.number),
-                "workflow_type": "monitoring_workflow", "start_time": one.at.to_string() })
-    }
-
-    /// `temporal.workflow.started`.
-    pub fn run_started(&self, one: &BenchExecution) -> String {
-        event(&format!("ws{}", one.number), one.at, "temporal.workflow.started", self.run(one))
-    }
-
-    /// `temporal.workflow.closed`.
-    pub fn run_closed(&self, one: &BenchExecution) -> String {
-        let mut data = self.run(one);
-        data["status"] = json!(if one.error.is_some() { "FAILED" } else { "COMPLETED" });
-        event(&format!("wc{}", one.number), one.at.plus(one.lasted + 50), "temporal.workflow.closed", data)
-    }
-
-    /// `notification.sent` of those executions that bring one.
-    pub fn notification(&self, one: &BenchExecution) -> Option<String> {
-        one.notified.then(|| self.notified(one))
-    }
-
-    /// `notification.sent`.
-    pub fn notified(&self, one: &BenchExecution) -> String {
-        let data = json!({ "notification_id": id(NOTIFICATION, one.number), "task_id": id(TASK, one.task),
-                           "user_id": id(USER, self.owner(one.task)), "channel": "email" });
-        event(&format!("n{}", one.number), one.at.plus(one.lasted + 20), "notification.sent", data)
+        product_query(task, rng(QUERY, task).f64(), self.queries)
     }
 
     /// One user in 28 is a week old at most, the others up to 400 days; two thirds logged in this month.
@@ -229,14 +170,12 @@ impl BenchWorld {
 
     /// `user.created`.
     pub fn user_created(&self, number: u64, at: Timestamp) -> String {
-        let data = json!({ "user_id": id(USER, number), "clerk_user_id": format!("user_2{:x}", number * 7_919),
-                           "email": format!("user{number}@example.com") });
-        event(&format!("uc{number}"), at, "user.created", data)
+        monitoring::user_created(number, &Self::user_id(number), at)
     }
 
     /// `user.logged_in`.
     pub fn logged_in(&self, number: u64, at: Timestamp) -> String {
-        event(&format!("ul{number}"), at, "user.logged_in", json!({ "user_id": id(USER, number) }))
+        monitoring::logged_in(number, &Self::user_id(number), at)
     }
 
     /// 72 of 100 are active, the others paused.
@@ -256,9 +195,8 @@ impl BenchWorld {
 
     /// `task.created`.
     pub fn task_created(&self, number: u64, at: Timestamp) -> String {
-        let data = json!({ "task_id": id(TASK, number), "user_id": id(USER, self.owner(number)),
-                           "search_query": self.query(number), "schedule": "0 9 * * *", "name": "My monitor" });
-        event(&format!("tc{number}"), at, "task.created", data)
+        let ids = (Self::task_id(number), Self::user_id(self.owner(number)));
+        monitoring::task_created(number, (&ids.0, &ids.1), &self.query(number), at)
     }
 
     /// Of every task.
@@ -277,11 +215,13 @@ impl BenchWorld {
         for number in 0..count as u64 / 4 + 1 {
             let at = from.plus(i64::try_from(number).unwrap() * 5_500);
             let one = self.execution_at(first + number, at);
-            events.push((at, self.run_started(&one)));
-            events.push((at.plus(5), self.started(&one)));
-            events.push((at.plus(one.lasted), self.finished(&one)));
-            events.extend(self.notification(&one).map(|sent| (at.plus(one.lasted + 20), sent)));
-            events.push((at.plus(one.lasted + 50), self.run_closed(&one)));
+            events.push((at, one.run_started()));
+            events.push((at.plus(5), one.started(at)));
+            events.push((one.end(), one.finished()));
+            if one.notified {
+                events.push((one.end().plus(NOTIFIED_AFTER), one.notification()));
+            }
+            events.push((one.end().plus(CLOSED_AFTER), one.run_closed()));
             match number % 400 {
                 100 | 200 | 300 => events.push((at, self.logged_in(number % self.users, at))),
                 50 => events.push((at, self.task_created(self.tasks + first + number, at))),
@@ -296,17 +236,5 @@ impl BenchWorld {
     /// A time before the present.
     pub fn hours_ago(&self, hours: i64) -> Timestamp {
         self.now.plus(-hours * HOUR)
-    }
-}
-
-impl BenchExecution {
-    /// When it begins.
-    pub const fn at(self) -> Timestamp {
-        self.at
-    }
-
-    /// The same, failed or not.
-    pub const fn failed(self, failed: bool) -> Self {
-        Self { error: if failed { Some(0) } else { None }, ..self }
     }
 }

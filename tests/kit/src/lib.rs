@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`scenario`] | `given(events).when(request).then(answer)` |
 //! | [`events`] | one event: `user(ANN).created()`, `task(PHONE).paused()` |
+//! | [`monitoring`] | what a platform of any size emits about executions |
 //! | [`generator`] | random sets of events with everything odd that the contract allows |
 //! | [`request`] | a request to one endpoint: `get::<Users>("limit=2")` |
 //! | [`stack`] | store, consumers, instances; looking into tables |
@@ -25,6 +26,7 @@ pub mod faults;
 pub mod generator;
 pub mod interceptor;
 pub mod logs;
+pub mod monitoring;
 pub mod parts;
 pub mod present;
 pub mod rebuild;

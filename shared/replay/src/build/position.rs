@@ -1,4 +1,4 @@
-//! How much of the log a generation holds, as noted beside it.
+//! How much of the log a generation holds, as the control table notes it.
 
 use torale_domain::storage::item::{Attributes, Item, Value};
 use torale_domain::storage::keys::Lanes;

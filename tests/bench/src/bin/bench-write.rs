@@ -19,7 +19,7 @@ use tokio::time::{Duration, Instant};
 use torale_bench::lambda::{self, Lambdas};
 use torale_bench::report::{BenchReport, BenchTarget, Table};
 use torale_bench::stack::BenchStack;
-use torale_bench::world::{BenchExecution, BenchWorld};
+use torale_bench::world::BenchWorld;
 use torale_bench::{NOW, short};
 use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::storage::item::Key;
@@ -29,6 +29,7 @@ use torale_platform::consume::{BatchOutcome, Consumer};
 use torale_platform::store::log::LogEntry;
 use torale_platform::store::{Store, Usage};
 use torale_testkit::interceptor::{Interceptor, StoreCall};
+use torale_testkit::monitoring::{MonitoredExecution, RATE_LIMIT};
 use torale_testkit::stack::{RawItem, messages, text};
 
 #[derive(Parser)]
@@ -57,25 +58,28 @@ const GAP: i64 = 5_500;
 /// Batch sizes, and how many batches are measured.
 const BATCHES: [(usize, usize); 4] = [(1, 40), (10, 10), (100, 3), (1000, 1)];
 
+/// The same execution, failed or not.
+fn with(one: MonitoredExecution, error: Option<(&'static str, &'static str)>) -> MonitoredExecution {
+    MonitoredExecution { error, ..one }
+}
+
 /// An event of a type: what must have come before it, in an earlier batch, and itself.
-type Make = fn(&BenchWorld, BenchExecution, u64) -> (Option<String>, String);
+type Make = fn(&BenchWorld, MonitoredExecution, u64) -> (Option<String>, String);
 
 const TYPES: [(&str, Make); 9] = [
-    ("execution.started", |world, one, _| (None, world.started(&one))),
-    ("execution.succeeded after its start", |world, one, _| {
-        (Some(world.started(&one)), world.finished(&one.failed(false)))
+    ("execution.started", |_, one, _| (None, one.started(one.at))),
+    ("execution.succeeded after its start", |_, one, _| {
+        (Some(one.started(one.at)), with(one, None).finished())
     }),
-    ("execution.failed after its start", |world, one, _| {
-        (Some(world.started(&one)), world.finished(&one.failed(true)))
+    ("execution.failed after its start", |_, one, _| {
+        (Some(one.started(one.at)), with(one, Some(RATE_LIMIT)).finished())
     }),
-    ("execution.failed without a start", |world, one, _| (None, world.finished(&one.failed(true)))),
-    ("notification.sent", |world, one, _| (None, world.notified(&one))),
-    ("task.created", |world, one, number| (None, world.task_created(number, one.at()))),
-    ("user.created", |world, one, number| (None, world.user_created(number, one.at()))),
-    ("temporal.workflow.started", |world, one, _| (None, world.run_started(&one))),
-    ("temporal.workflow.closed after its start", |world, one, _| {
-        (Some(world.run_started(&one)), world.run_closed(&one))
-    }),
+    ("execution.failed without a start", |_, one, _| (None, with(one, Some(RATE_LIMIT)).finished())),
+    ("notification.sent", |_, one, _| (None, one.notification())),
+    ("task.created", |world, one, number| (None, world.task_created(number, one.at))),
+    ("user.created", |world, one, number| (None, world.user_created(number, one.at))),
+    ("temporal.workflow.started", |_, one, _| (None, one.run_started())),
+    ("temporal.workflow.closed after its start", |_, one, _| (Some(one.run_started()), one.run_closed())),
 ];
 
 /// The cost of one batch or several.
@@ -411,7 +415,8 @@ async fn memory(report: &mut BenchReport, lanes: Lanes, built: bool) {
     let mut table = Table::new("Memory", note, &columns);
     let mut peak: f64 = 0.0;
     let started = |number: u64| {
-        world.started(&world.execution_at((1 << 40) | number, world.hours_ago(4).plus(number as i64 * 1000)))
+        let at = world.hours_ago(4).plus(number as i64 * 1000);
+        world.execution_at((1 << 40) | number, at).started(at)
     };
     let only_started: Vec<String> = (0..10_000).map(started).collect();
     for (name, mut bodies) in [

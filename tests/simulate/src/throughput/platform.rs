@@ -1,10 +1,12 @@
 //! The life of a platform at a rate: users and tasks, and the events of executions with all that goes with them.
 
-use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use torale_domain::values::time::{DAY, Timestamp};
-use torale_testkit::events::event;
+use torale_testkit::monitoring::{
+    self, CLOSED_AFTER, FAILED_PERCENT, MonitoredExecution, NOTIFIED_AFTER, NOTIFIED_PERCENT, RATE_LIMIT,
+    product_query,
+};
 use torale_testkit::present::NOW;
 
 const USER: u64 = 1;
@@ -12,8 +14,6 @@ const TASK: u64 = 2;
 const EXECUTION: u64 = 3;
 const NOTIFICATION: u64 = 4;
 const RUN: u64 = 5;
-const FAILED_PERCENT: u64 = 3;
-const NOTIFIED_PERCENT: u64 = 6;
 /// Of so many executions, three bring a login, one a new task and one a new user.
 const OTHERS: u64 = 400;
 /// Events of an execution on average, those of logins, tasks and users included.
@@ -89,17 +89,12 @@ impl PlatformLife {
         self.rate / EVENTS
     }
 
-    /// The search query of a task. Zipf-like: the n-th about as often as 1/n, of a quarter as many queries as tasks;
-    /// every sixth task has one that hardly anyone else has.
+    /// The search query of a task: there are a quarter as many as tasks.
     fn query(&self, task: u64) -> String {
         if self.distinct_queries {
             return format!("When is product {task} going to be released in Europe?");
         }
-        let queries = (self.tasks / 4).max(1);
-        let share = random(TASK, task).f64();
-        let rank = ((queries as f64).powf(share) - 1.0) as u64;
-        let rank = if task.is_multiple_of(6) { task / 6 % queries } else { rank };
-        format!("When is product number {rank} going to be released in Europe?")
+        product_query(task, random(TASK, task).f64(), (self.tasks / 4).max(1))
     }
 
     /// Users and tasks that are there from the beginning.
@@ -130,96 +125,46 @@ impl PlatformLife {
     }
 
     fn user_created(&self, number: u64, time: Timestamp) -> String {
-        let data = json!({ "user_id": id(USER, number), "clerk_user_id": format!("user_2{number:x}"),
-                           "email": format!("user{number}@example.com") });
-        event(&format!("uc{number}"), time, "user.created", data)
+        monitoring::user_created(number, &id(USER, number), time)
     }
 
     fn task_created(&self, number: u64, time: Timestamp) -> String {
-        let data = json!({ "task_id": id(TASK, number), "user_id": id(USER, number),
-                           "search_query": self.query(number), "schedule": "0 9 * * *", "name": "My monitor" });
-        event(&format!("tc{number}"), time, "task.created", data)
+        monitoring::task_created(number, (&id(TASK, number), &id(USER, number)), &self.query(number), time)
     }
 
-    fn event(&self, happening: Happening, number: u64, time: i64) -> String {
-        let one = Execution::of(self, number);
+    fn event(&self, happening: Happening, number: u64, time: Timestamp) -> String {
+        let one = || self.execution(number);
         match happening {
-            Happening::RunStarted => {
-                event(&format!("ws{number}"), at(time), "temporal.workflow.started", one.run())
-            }
-            Happening::Started => event(&format!("xs{number}"), at(time), "execution.started", one.data()),
-            Happening::Finished => one.finished(time),
-            Happening::Notified => {
-                let data = json!({ "notification_id": id(NOTIFICATION, number), "task_id": id(TASK, one.task),
-                                   "user_id": id(USER, one.task), "channel": "email" });
-                event(&format!("n{number}"), at(time), "notification.sent", data)
-            }
-            Happening::RunClosed => {
-                let mut data = one.run();
-                data["status"] = json!(if one.failed { "FAILED" } else { "COMPLETED" });
-                event(&format!("wc{number}"), at(time), "temporal.workflow.closed", data)
-            }
-            Happening::LoggedIn => {
-                let data = json!({ "user_id": id(USER, one.task) });
-                event(&format!("ul{number}"), at(time), "user.logged_in", data)
-            }
-            Happening::TaskCreated => self.task_created(self.tasks + number, at(time)),
-            Happening::UserCreated => self.user_created(self.tasks + number, at(time)),
+            Happening::RunStarted => one().run_started(),
+            Happening::Started => one().started(time),
+            Happening::Finished => one().finished(),
+            Happening::Notified => one().notification(),
+            Happening::RunClosed => one().run_closed(),
+            Happening::LoggedIn => monitoring::logged_in(number, &one().user_id, time),
+            Happening::TaskCreated => self.task_created(self.tasks + number, time),
+            Happening::UserCreated => self.user_created(self.tasks + number, time),
         }
     }
-}
 
-#[derive(Debug, Clone, Copy)]
-struct Execution {
-    number: u64,
-    task: u64,
-    began: i64,
-    lasted: i64,
-    failed: bool,
-    notified: bool,
-}
-
-impl Execution {
-    fn of(life: &PlatformLife, number: u64) -> Self {
-        let mut rng = random(EXECUTION ^ (life.seed << 8), number);
+    fn execution(&self, number: u64) -> MonitoredExecution {
+        let mut rng = random(EXECUTION ^ (self.seed << 8), number);
         // In a crowd every task runs once; otherwise it is any of them.
-        let task = match life.arrival {
-            Arrival::Even => rng.u64(..life.tasks),
-            Arrival::Crowd { .. } => number % life.tasks,
+        let task = match self.arrival {
+            Arrival::Even => rng.u64(..self.tasks),
+            Arrival::Crowd { .. } => number % self.tasks,
         };
-        Self {
+        MonitoredExecution {
             number,
-            task,
-            began: life.start(number),
+            execution_id: id(EXECUTION, number),
+            task_id: id(TASK, task),
+            user_id: id(USER, task),
+            run_id: id(RUN, number),
+            notification_id: id(NOTIFICATION, number),
+            at: at(self.start(number)),
             lasted: rng.i64(1_000..LONGEST - 100),
-            failed: rng.u64(..100) < FAILED_PERCENT,
-            notified: rng.u64(..100) < NOTIFIED_PERCENT,
+            error: (rng.u8(..100) < FAILED_PERCENT).then_some(RATE_LIMIT),
+            notified: rng.u8(..100) < NOTIFIED_PERCENT,
         }
-    }
-
-    fn data(&self) -> Value {
-        json!({ "execution_id": id(EXECUTION, self.number), "task_id": id(TASK, self.task),
-                "user_id": id(USER, self.task), "started_at": at(self.began).to_string() })
-    }
-
-    fn finished(&self, time: i64) -> String {
-        let mut data = self.data();
-        data["duration_ms"] = json!(self.lasted);
-        let kind = if self.failed {
-            data["error_type"] = json!("RateLimitError");
-            data["error_message"] = json!("Rate limit exceeded for Google Search API");
-            "execution.failed"
-        } else {
-            data["condition_met"] = json!(self.notified);
-            "execution.succeeded"
-        };
-        event(&format!("xe{}", self.number), at(time), kind, data)
-    }
-
-    fn run(&self) -> Value {
-        let (task, seconds) = (id(TASK, self.task), at(self.began).millis() / 1000);
-        json!({ "workflow_id": format!("task-{task}-{seconds}"), "run_id": id(RUN, self.number),
-                "workflow_type": "monitoring_workflow", "start_time": at(self.began).to_string() })
     }
 }
 
@@ -236,7 +181,7 @@ impl EventsToCome {
                 break;
             }
             self.pending.pop();
-            events.push(self.life.event(happening, number, time));
+            events.push(self.life.event(happening, number, at(time)));
         }
         events
     }
@@ -247,20 +192,20 @@ impl EventsToCome {
     }
 
     fn begin(&mut self, number: u64) {
-        let one = Execution::of(&self.life, number);
-        let end = one.began + one.lasted;
+        let one = self.life.execution(number);
+        let (start, end) = (self.life.start(number), self.life.start(number) + one.lasted);
         let mut happens = |time, happening| self.pending.push(Reverse((time, number, happening)));
-        happens(one.began, Happening::RunStarted);
-        happens(one.began + 5, Happening::Started);
+        happens(start, Happening::RunStarted);
+        happens(start + 5, Happening::Started);
         happens(end, Happening::Finished);
         if one.notified {
-            happens(end + 20, Happening::Notified);
+            happens(end + NOTIFIED_AFTER, Happening::Notified);
         }
-        happens(end + 50, Happening::RunClosed);
+        happens(end + CLOSED_AFTER, Happening::RunClosed);
         match number % OTHERS {
-            100 | 200 | 300 => happens(one.began, Happening::LoggedIn),
-            50 => happens(one.began, Happening::TaskCreated),
-            150 => happens(one.began, Happening::UserCreated),
+            100 | 200 | 300 => happens(start, Happening::LoggedIn),
+            50 => happens(start, Happening::TaskCreated),
+            150 => happens(start, Happening::UserCreated),
             _none => {}
         }
     }
