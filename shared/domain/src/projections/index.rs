@@ -89,7 +89,9 @@ fn slot_amounts(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::item::Value;
     use crate::storage::keys::{Index, Lanes};
+    use crate::storage::limits::item_bytes;
     use std::collections::BTreeMap;
 
     /// The example at the top of this file.
@@ -122,15 +124,6 @@ mod tests {
         assert_eq!(keys::row_time(at), "1774953030500");
     }
 
-    /// The size of an item as DynamoDB counts it: names and texts by their bytes, a number by one
-    /// byte for every two significant digits and one more.
-    fn stored_size(key: &Key, amounts: &BTreeMap<String, i128>) -> usize {
-        let number = |amount: i128| amount.to_string().trim_end_matches('0').len().div_ceil(2) + 1;
-        let amounts = amounts.iter().filter(|(_, amount)| **amount != 0);
-        let attributes = amounts.map(|(name, amount)| name.len() + number(*amount));
-        ["pk", &key.pk, "sk", &key.sk].map(str::len).iter().sum::<usize>() + attributes.sum::<usize>()
-    }
-
     /// The size of the node of an hour in which 10 executions begin in each of its first minutes.
     fn hour_of_executions(minutes: i64) -> usize {
         let hour = Timestamp::parse("2026-03-31T10:00:00Z").unwrap();
@@ -149,7 +142,8 @@ mod tests {
                 *amounts.entry(attribute).or_default() += amount;
             }
         }
-        stored_size(&node, &amounts)
+        let stored = amounts.into_iter().filter(|(_, amount)| *amount != 0);
+        item_bytes(&node, &stored.map(|(name, amount)| (name, Value::Number(amount))).collect())
     }
 
     /// What docs/changing-a-projection.md says about the cost. A slot takes 22 bytes: five names of

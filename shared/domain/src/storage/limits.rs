@@ -9,8 +9,6 @@ use std::fmt;
 
 /// The most bytes of an item: DynamoDB's limit.
 pub const MAX_ITEM_BYTES: usize = 400 * 1024;
-/// The most bytes of a number: 38 digits, two to a byte, and its exponent.
-const NUMBER_BYTES: usize = 21;
 /// Characters of a key that a fault quotes.
 const QUOTED: usize = 80;
 
@@ -71,15 +69,23 @@ impl fmt::Display for ItemPart {
     }
 }
 
-/// The size of an item as DynamoDB counts it, in bytes, or a little more.
+/// The size of an item as DynamoDB counts it, in bytes.
 pub fn item_bytes(key: &Key, attributes: &Attributes) -> usize {
-    let size = |value: &Value| match value {
+    let attributes = attributes.iter().map(|(name, value)| name.len() + value_bytes(value));
+    PK.len() + key.pk.len() + SK.len() + key.sk.len() + attributes.sum::<usize>()
+}
+
+/// The size of a value as DynamoDB counts it, in bytes: of a number one for every two significant digits, one more, and
+/// one for a minus.
+pub fn value_bytes(value: &Value) -> usize {
+    match value {
         Value::Text(text) => text.len(),
-        Value::Number(_) => NUMBER_BYTES,
         Value::Bytes(bytes) => bytes.len(),
-    };
-    let attributes = attributes.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
-    PK.len() + key.pk.len() + SK.len() + key.sk.len() + attributes
+        Value::Number(number) => {
+            let digits = number.unsigned_abs().to_string();
+            1 + digits.trim_end_matches('0').len().div_ceil(2) + usize::from(*number < 0)
+        }
+    }
 }
 
 impl ItemLimits {

@@ -12,7 +12,6 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use tokio::time::{Duration, Instant};
@@ -22,8 +21,9 @@ use torale_bench::stack::BenchStack;
 use torale_bench::world::BenchWorld;
 use torale_bench::{NOW, short};
 use torale_domain::events::{self, ReceivedMessage};
-use torale_domain::storage::item::Key;
+use torale_domain::storage::item::{Key, Value};
 use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes, PK, SK};
+use torale_domain::storage::limits::value_bytes;
 use torale_platform::clock;
 use torale_platform::consume::{BatchOutcome, Consumer};
 use torale_platform::store::log::LogEntry;
@@ -271,7 +271,7 @@ fn by_type_row(name: &str, size: usize, cost: &Cost, duplicates: &Cost) -> Vec<S
 
 /// The keys that a transaction writes, and whether their items are deleted.
 fn written(call: &StoreCall<'_>) -> Option<Vec<(Key, bool)>> {
-    let written = |write: &Value| {
+    let written = |write: &serde_json::Value| {
         let (kind, write) = write.as_object().unwrap().iter().next().unwrap();
         let key = if kind == "Put" { &write["Item"] } else { &write["Key"] };
         let text = |name: &str| key[name]["S"].as_str().unwrap().to_owned();
@@ -300,13 +300,13 @@ fn kind(key: &Key) -> String {
     }
 }
 
-/// Its size by DynamoDB's rules, near enough.
+/// The size of an item with its keys, as DynamoDB counts it.
 fn size(item: &RawItem) -> usize {
     let value = |value: &AttributeValue| match value {
-        AttributeValue::N(number) => number.len().div_ceil(2) + 1,
-        other => other.as_s().map_or(0, String::len),
+        AttributeValue::N(number) => Value::Number(number.parse().unwrap()),
+        other => Value::Text(other.as_s().unwrap().clone()),
     };
-    item.iter().map(|(name, of)| name.len() + value(of)).sum()
+    item.iter().map(|(name, of)| name.len() + value_bytes(&value(of))).sum()
 }
 
 /// Writes, units and the largest size by kind.

@@ -10,8 +10,9 @@ use futures::future::BoxFuture;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Duration, sleep};
-use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::TableSpec;
+use torale_domain::storage::limits::item_bytes;
 use torale_domain::storage::read::Range;
 use torale_domain::storage::write::Write;
 use torale_platform::store::calls::{
@@ -100,7 +101,7 @@ impl LimitedTables {
     /// The units of a read, by the items as they are stored.
     fn took_items(&self, table: &str, items: &[Item], consistent: bool) {
         for item in items {
-            self.take(table, &item.key.pk, UnitKind::Read, read_units(item_bytes(item), consistent));
+            self.take(table, &item.key.pk, UnitKind::Read, read_units(bytes_of(item), consistent));
         }
     }
 
@@ -113,7 +114,7 @@ impl LimitedTables {
                 continue;
             }
             let found = self.tables().get(batch.table, key, AsOf::NOW)?;
-            let bytes = found.as_ref().map_or(0, item_bytes);
+            let bytes = found.as_ref().map_or(0, bytes_of);
             self.take(batch.table, &key.pk, UnitKind::Read, read_units(bytes, batch.consistent));
             items.extend(found);
         }
@@ -158,8 +159,8 @@ impl LimitedTables {
         })?;
         for (table, key, new) in &changes {
             let before = tables.get(table, key, AsOf::NOW).map_err(TransactError::Failed)?;
-            let before = before.as_ref().map_or(0, item_bytes);
-            let after = new.as_ref().map_or(0, |attributes| bytes(key, attributes));
+            let before = before.as_ref().map_or(0, bytes_of);
+            let after = new.as_ref().map_or(0, |attributes| item_bytes(key, attributes));
             let units = 2.0 * write_units(before.max(after)) - 1.0;
             self.take(table, &key.pk, UnitKind::Write, units);
         }
@@ -188,26 +189,8 @@ fn throttled() -> StoreError {
     StoreError::Unavailable("ThrottlingError".to_owned())
 }
 
-/// The size of an item as DynamoDB counts it.
-fn item_bytes(item: &Item) -> usize {
-    bytes(&item.key, &item.attributes)
-}
-
-fn bytes(key: &Key, attributes: &Attributes) -> usize {
-    let attributes = attributes.iter().map(|(name, value)| name.len() + value_bytes(value));
-    4 + key.pk.len() + key.sk.len() + attributes.sum::<usize>()
-}
-
-fn value_bytes(value: &Value) -> usize {
-    match value {
-        Value::Text(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
-        // Half a byte for each digit that counts, and one.
-        Value::Number(number) => {
-            let digits = number.unsigned_abs().to_string();
-            1 + digits.trim_end_matches('0').len().div_ceil(2) + usize::from(*number < 0)
-        }
-    }
+fn bytes_of(Item { key, attributes }: &Item) -> usize {
+    item_bytes(key, attributes)
 }
 
 fn units(bytes: usize, unit: usize) -> f64 {
@@ -227,7 +210,7 @@ impl TableCalls for LimitedTables {
         async move {
             self.admitted(table, &key.pk, UnitKind::Read).await?;
             let found = self.tables().get(table, key, AsOf::NOW)?;
-            let bytes = found.as_ref().map_or(0, item_bytes);
+            let bytes = found.as_ref().map_or(0, bytes_of);
             self.take(table, &key.pk, UnitKind::Read, read_units(bytes, true));
             Ok(found)
         }
@@ -256,7 +239,7 @@ impl TableCalls for LimitedTables {
             self.admitted(query.table, &query.range.pk, UnitKind::Read).await?;
             let whole = Range { attributes: None, ..query.range.clone() };
             let mut page = self.tables().query(query.table, &whole, query.after.as_ref(), AsOf::NOW)?;
-            let read: usize = page.items.iter().map(item_bytes).sum();
+            let read: usize = page.items.iter().map(bytes_of).sum();
             let units = read_units(read, query.consistent);
             self.take(query.table, &query.range.pk, UnitKind::Read, units);
             let selected = query.range.attributes;
@@ -298,7 +281,7 @@ impl TableCalls for LimitedTables {
         async move {
             self.admitted(table, &item.key.pk, UnitKind::Write).await?;
             self.check_unlocked(table, &item.key)?;
-            self.take(table, &item.key.pk, UnitKind::Write, write_units(item_bytes(&item)));
+            self.take(table, &item.key.pk, UnitKind::Write, write_units(bytes_of(&item)));
             self.tables().put(table, item, existing)
         }
         .boxed()
@@ -340,7 +323,7 @@ impl TableCalls for LimitedTables {
             let (now, left): (Vec<_>, Vec<_>) =
                 writes.into_iter().partition(|write| self.admits(table, &write.key().pk, UnitKind::Write));
             for write in &now {
-                let bytes = if let BatchWrite::Put(item) = write { item_bytes(item) } else { 0 };
+                let bytes = if let BatchWrite::Put(item) = write { bytes_of(item) } else { 0 };
                 self.take(table, &write.key().pk, UnitKind::Write, write_units(bytes));
             }
             match now.is_empty() {
