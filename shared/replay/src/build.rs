@@ -50,10 +50,8 @@ impl Replay {
             )));
         }
         if self.store.control(&keys::dropping(&generation.name), &self.usage).await?.is_some() {
-            return Err(ReplayError::Refused(format!(
-                "{} is being dropped; drop it again to the end",
-                generation.name
-            )));
+            let name = &generation.name;
+            return Err(ReplayError::Refused(format!("{name} was dropped: a name is used once")));
         }
         if let Some(board) = self.board(&generation.name).await? {
             if board.plan.lanes != generation.lanes.count() {
@@ -238,8 +236,8 @@ impl Replay {
         Ok(item.as_ref().and_then(GenerationPosition::load))
     }
 
-    /// Notes how far a generation that is written by one process alone has got, if it still exists.
-    pub(crate) async fn set_position(
+    /// Notes how far a generation has caught up, if it still exists. That it was just built is forgotten.
+    pub(crate) async fn note_caught_up(
         &self,
         generation: &Generation,
         through: Timestamp,

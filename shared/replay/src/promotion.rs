@@ -15,14 +15,15 @@ use std::time::Duration;
 use torale_domain::projections::generation::{Generation, GenerationPointer, ShadowGeneration};
 use torale_domain::storage::item::{Attributes, Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE, Lanes};
-use torale_domain::storage::write::Write;
+use torale_domain::storage::write::{Action, Condition, Write};
 use torale_domain::values::time::Timestamp;
-use torale_platform::store::Generations;
+use torale_platform::store::{Generations, TransactError};
 
 /// The state of a promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromotionStep {
-    /// Writers that read the pointer before may still write for this long: call again then.
+    /// What was sent before, by the building or by writers that know the former pointer, may still take effect for this
+    /// long: call again then.
     Wait(Duration),
     /// The generation is live.
     Live(GenerationPointer),
@@ -72,6 +73,10 @@ impl Promotion {
     async fn become_shadow(&mut self, pointer: &GenerationPointer) -> Result<PromotionStep, ReplayError> {
         self.check_no_other(pointer)?;
         let generation = self.replay.generation(&self.name).await?;
+        let left = self.tail(&generation).await?.until_settled();
+        if !left.is_zero() {
+            return Ok(PromotionStep::Wait(left));
+        }
         self.catch_up(&generation).await?;
         // It must not have been dropped meanwhile.
         let mut more = vec![must_exist(keys::position(&self.name))];
@@ -95,11 +100,15 @@ impl Promotion {
     }
 
     async fn catch_up(&mut self, generation: &Generation) -> Result<(), ReplayError> {
+        self.tail(generation).await?.catch_up().await.map(drop)
+    }
+
+    async fn tail(&mut self, generation: &Generation) -> Result<&mut Tail, ReplayError> {
         let tail = match self.tail.take() {
             Some(tail) => tail,
             None => Tail::resume(&self.replay, generation).await?,
         };
-        self.tail.insert(tail).catch_up().await.map(drop)
+        Ok(self.tail.insert(tail))
     }
 }
 
@@ -171,7 +180,8 @@ impl Replay {
     }
 
     /// Drops a generation: first its metadata, so that nothing writes or promotes it any more,
-    /// then its table, once every writer knows that. True if there was one.
+    /// then its table, once every writer knows that. True if there was one. What says that it was dropped stays: writes
+    /// that were sent for it may still arrive when a later one is built, so no name is used twice.
     ///
     /// # Errors
     /// If it is live, if another process moves the pointer at the same time, or if the store fails.
@@ -180,12 +190,13 @@ impl Replay {
         if pointer.live.name == name {
             return Err(ReplayError::Refused(format!("{name} is live")));
         }
-        let since = match self.store.control(&keys::dropping(name), &self.usage).await? {
-            Some(item) => Timestamp::from_millis(i64::try_from(item.number(AT)).unwrap_or(0)),
-            None => self.begin_drop(&pointer, name).await?,
-        };
         // Its table may have been deleted already.
         let known = pointer.written_generations().any(|written| written.name == name);
+        let since = match self.store.control(&keys::dropping(name), &self.usage).await? {
+            Some(item) => Timestamp::from_millis(i64::try_from(item.number(AT)).unwrap_or(0)),
+            None if known || self.exists(name).await? => self.begin_drop(&pointer, name).await?,
+            None => return Ok(false),
+        };
         tokio::time::sleep(self.until_settled(since)).await;
         let mut items = Vec::new();
         for unit in self.units(name).await? {
@@ -197,8 +208,13 @@ impl Replay {
         let keys: Vec<Key> = items.into_iter().map(|item| item.key).filter(|key| *key != marker).collect();
         self.store.delete_all(CONTROL_TABLE, keys, &self.usage).await?;
         let dropped = self.store.drop_table(&keys::projections_table(name)).await?;
-        self.store.delete_all(CONTROL_TABLE, vec![marker], &self.usage).await?;
         Ok(dropped || known)
+    }
+
+    /// Whether there is a table of a generation, or a plan to build it.
+    async fn exists(&self, name: &str) -> Result<bool, ReplayError> {
+        let has_table = self.store.generations().await?.iter().any(|one| one == name);
+        Ok(has_table || self.board(name).await?.is_some())
     }
 
     /// Removes the metadata: from here on nothing writes, builds or promotes the generation.
@@ -230,16 +246,28 @@ impl Replay {
         Ok(Generation { name: format!("g{}", greatest + 1), lanes })
     }
 
-    /// Notes that a name is used, so that it is never used again.
+    /// Notes that a name is used, so that none after it gets the same.
     pub(crate) async fn use_name(&self, name: &str) -> Result<(), ReplayError> {
         let Some(number) = generation_number(name) else { return Ok(()) };
-        let last = self.store.control(&keys::last_generation(), &self.usage).await?;
-        if last.is_none_or(|item| item.number(NUMBER) < i128::from(number)) {
-            let attributes = Attributes::from([(NUMBER.to_owned(), Value::Number(number.into()))]);
-            let put = crate::build::put(keys::last_generation(), attributes);
-            self.store.transact(CONTROL_TABLE, vec![put], &self.usage).await?;
+        loop {
+            let last = self.store.control(&keys::last_generation(), &self.usage).await?;
+            let last = last.map(|item| item.number(NUMBER));
+            if last.is_some_and(|last| last >= i128::from(number)) {
+                return Ok(());
+            }
+            let condition = match last {
+                Some(last) => Condition::Equals(NUMBER.to_owned(), Value::Number(last)),
+                None => Condition::Absent(keys::PK.to_owned()),
+            };
+            let action = Action::Put([(NUMBER.to_owned(), Value::Number(number.into()))].into());
+            let write = Write { key: keys::last_generation(), action, conditions: vec![condition] };
+            match self.store.transact(CONTROL_TABLE, vec![write], &self.usage).await {
+                Ok(()) => return Ok(()),
+                // Another process has noted a name: it is looked at again.
+                Err(TransactError::Race) => {}
+                Err(TransactError::Failed(error)) => return Err(error.into()),
+            }
         }
-        Ok(())
     }
 }
 

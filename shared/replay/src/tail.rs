@@ -64,7 +64,9 @@ impl Tail {
     /// How long the first pass waits: until no batch of the building can take effect any more. Batches have no
     /// conditions, so one that got no answer could put back what a pass has changed.
     pub fn until_settled(&self) -> Duration {
-        self.built_at.map_or(Duration::ZERO, |built_at| self.replay.until_settled(built_at))
+        let left = self.built_at.map_or(Duration::ZERO, |built_at| self.replay.until_settled(built_at));
+        // The clock of the worker that built it may be ahead.
+        left.min(self.replay.settle)
     }
 
     /// Makes passes until one comes close to the present.
@@ -113,7 +115,7 @@ impl Tail {
         }
         self.through = self.through.max(to.unwrap_or(began));
         self.seen = self.seen.split_off(&self.from());
-        self.replay.set_position(&self.generation, self.through).await?;
+        self.replay.note_caught_up(&self.generation, self.through).await?;
         self.built_at = None;
         Ok(pass)
     }

@@ -5,7 +5,7 @@ use crate::{Replay, ReplayError, millis};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use torale_domain::replay::rebuild::{RebuildPlan, RebuildUnit, UnitProgress, UnitState};
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
@@ -42,6 +42,8 @@ pub(crate) trait RebuildSink: Send + Sync {
     ) -> impl Future<Output = Result<(), ReplayError>> + Send;
 }
 
+/// How often a worker that writes looks whether its claim has ended.
+const LOOK: Duration = Duration::from_millis(500);
 const LINES: &str = "lines";
 const LEVEL: i32 = 3;
 
@@ -103,12 +105,22 @@ impl StoreSink {
     /// Puts items while the claim lasts. Nothing is sent after that, since batches have no conditions: they would undo
     /// what others have written meanwhile (`Tail::until_settled`).
     async fn put(&self, table: &str, items: Vec<Item>, usage: &Usage) -> Result<(), ReplayError> {
-        // By the wall clock: a worker whose process slept may have lost its claim.
-        let left = self.until.load(Ordering::Relaxed).saturating_sub(self.replay.now().millis());
-        let left = Duration::from_millis(u64::try_from(left).map_err(|_over| ReplayError::TakenOver)?);
-        match timeout(left, self.replay.store.put_all(table, items, usage)).await {
-            Ok(put) => Ok(put?),
-            Err(_elapsed) => Err(StoreError::Unavailable("the claim ended amid a write".to_owned()).into()),
+        tokio::select! {
+            biased;
+            () = self.claim_ends() => Err(ReplayError::TakenOver),
+            put = self.replay.store.put_all(table, items, usage) => Ok(put?),
+        }
+    }
+
+    /// Returns when the claim has ended by the wall clock: the one that sleeps are timed by stands still while a
+    /// machine is suspended.
+    async fn claim_ends(&self) {
+        loop {
+            let left = self.until.load(Ordering::Relaxed).saturating_sub(self.replay.now().millis());
+            if left < 0 {
+                return;
+            }
+            sleep(Duration::from_millis(left.unsigned_abs()).min(LOOK)).await;
         }
     }
 

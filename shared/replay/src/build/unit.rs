@@ -20,6 +20,10 @@ use torale_domain::values::ids::EntityKey;
 use torale_domain::values::time::Hour;
 use torale_platform::store::Usage;
 
+/// The weight at which subtotals are saved, in bytes of memory. Workers with four times as much memory, or more, cut
+/// them alike: a piece that got no answer and takes effect after another worker has saved it as well changes nothing.
+const SAVED_AT: usize = 32 * 1024 * 1024;
+
 /// The result of working on a unit.
 #[derive(Debug)]
 pub(crate) enum UnitOutcome {
@@ -308,7 +312,12 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
             self.batch.extend(made);
         }
         self.save_if_large().await?;
-        if self.batch.len() < self.worker.replay.batch {
+        let batch = self.worker.replay.batch;
+        if self.batch.len() < batch {
+            // Many sources may have no items, or were written by an earlier try.
+            if usize::try_from(self.taken).unwrap_or(0).is_multiple_of(batch.max(1)) {
+                self.heartbeat().await?;
+            }
             return Ok(TimeCheck::Continue);
         }
         self.write().await?;
@@ -349,7 +358,7 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     }
 
     async fn save_if_large(&mut self) -> Result<(), ReplayError> {
-        if self.subtotals.weight() > self.worker.replay.memory / 4 {
+        if self.subtotals.weight() > SAVED_AT.min(self.worker.replay.memory / 4) {
             self.save_subtotals().await?;
         }
         Ok(())
@@ -363,6 +372,7 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
                 .save_subtotals(self.unit, self.tally.subtotal_pieces, &piece, &self.usage)
                 .await?;
             self.tally.subtotal_pieces += 1;
+            self.heartbeat().await?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use torale_domain::values::time::Timestamp;
 use torale_platform::clock;
 use torale_platform::consume::Consumer;
 use torale_replay::status::GenerationRole;
+use torale_replay::tail::Tail;
 use torale_replay::{Replay, StopSignal};
 use torale_source::BackfillError;
 use torale_source::backfill::{
@@ -365,6 +366,7 @@ async fn a_stop_during_the_promotion_ends_it_and_the_next_call_finishes_it() {
     let generation = quick.next_generation(quick.pointer().await.unwrap().live.lanes).await.unwrap();
     quick.begin(&generation).await.unwrap();
     quick.build(&generation.name, 1, &stop).await.unwrap();
+    Tail::resume(&quick, &generation).await.unwrap().catch_up().await.unwrap();
 
     let role = async || {
         let status = quick.status().await.unwrap();

@@ -275,6 +275,9 @@ async fn promotion_is_refused_while_another_generation_is_being_promoted() {
     let replay = quiet(stack.store_as("Operator"));
     let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     let third = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+    for built in [&second, &third] {
+        Tail::resume(&replay, built).await.unwrap().catch_up().await.unwrap();
+    }
     let patient = Replay { settle: Duration::from_secs(1), ..replay.clone() };
     let (mut first, mut other) =
         (Promotion::new(&patient, &second.name), Promotion::new(&patient, &third.name));

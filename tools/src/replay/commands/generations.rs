@@ -134,11 +134,14 @@ impl CommandContext {
 
     async fn go_live(&self, name: &str) -> Result<(), CommandError> {
         let mut promotion = Promotion::new(&self.replay, name);
-        let mut noted = false;
+        let mut before = Duration::ZERO;
         while let PromotionStep::Wait(left) = promotion.step().await? {
-            if !std::mem::replace(&mut noted, true) {
+            // One that is longer than the last is another wait: first for the building, then for consumers.
+            if left > std::mem::replace(&mut before, left) {
                 let seconds = left.as_secs() + 1;
-                self.note(&format!("{name} is the shadow generation now; live in {seconds} s"));
+                self.note(&format!(
+                    "{name}: in {seconds} s nothing that was sent before can still be written"
+                ));
             }
             tokio::time::sleep(left.min(POLL)).await;
         }

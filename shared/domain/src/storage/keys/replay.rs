@@ -61,7 +61,7 @@ pub fn subtotals_piece(generation: &str, unit: &str, number: u32) -> Key {
     key(subtotals_part(generation, unit), Digits::<6>(number.into()))
 }
 
-/// That a generation is being dropped.
+/// That a generation is being dropped, or was: its name is not used again.
 pub fn dropping(generation: &str) -> Key {
     key(rebuild_part(generation), fixed!("dropping"))
 }
