@@ -6,6 +6,8 @@ use crate::outside::Outside;
 use crate::queue::{Queue, QueueKind};
 use crate::tables::Tables;
 use crate::trace;
+use futures::future::LocalBoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::sync::Arc;
@@ -99,6 +101,11 @@ impl Installation {
         trace::note(|| what.clone());
         self.violations.borrow_mut().push(what);
     }
+}
+
+/// Runs processes until all of them have ended. Only one that can go on is looked at.
+pub async fn all<'a>(processes: impl IntoIterator<Item = LocalBoxFuture<'a, ()>>) {
+    FuturesUnordered::from_iter(processes).collect::<()>().await;
 }
 
 /// Runs what a process does, which may end amid it: `None` if it has.

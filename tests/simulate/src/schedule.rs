@@ -5,12 +5,13 @@ use crate::check::check;
 use crate::clocks;
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault, Odds};
-use crate::installation::Installation;
+use crate::installation::{Installation, all};
 use crate::jobs::{consume, execute, relay, seal_now_and_then, seal_the_rest};
 use crate::operator::operate;
 use crate::theme::Theme;
 use crate::trace;
 use crate::webhooks::{self, DeliveredWebhooks, Webhooks};
+use futures::FutureExt;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -154,9 +155,8 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
     };
     let visits = async {
         if faults::happens(Fault::Replay, "operator") {
-            let operators = (0..theme.operators()).map(|_| operate(&world.tables, clocks::OPERATOR));
-            let all = async { drop(futures::future::join_all(operators).await) };
-            world.keep_busy(all).await;
+            let operators = (0..theme.operators()).map(|_| operate(&world.tables, clocks::OPERATOR).boxed_local());
+            world.keep_busy(all(operators)).await;
         }
     };
     let requests = async {
@@ -169,7 +169,7 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
             world.keep_busy(all).await;
         }
     };
-    futures::join!(visits, requests, webhooks, work(world));
+    all([visits.boxed_local(), requests.boxed_local(), webhooks.boxed_local(), work(world).boxed_local()]).await;
     answered.webhooks = delivered;
     // What was sent late is served late, and may bring new work.
     loop {
@@ -185,6 +185,6 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
 /// What runs by itself, until everything is quiet.
 async fn work(world: &Installation) {
     let consumers = clocks::CONSUMERS.iter().enumerate();
-    let consumers = consumers.map(|(number, clock)| consume(world, number, *clock));
-    futures::join!(futures::future::join_all(consumers), relay(world), execute(world));
+    let consumers = consumers.map(|(number, clock)| consume(world, number, *clock).boxed_local());
+    all(consumers.chain([relay(world).boxed_local(), execute(world).boxed_local()])).await;
 }
