@@ -8,24 +8,22 @@ use super::calls::{NumberComparison, SetValue, UpdateCondition};
 use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
+use crate::compression;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::sync::PoisonError;
 use torale_domain::events::ReceivedMessage;
 use torale_domain::storage::item::{Item, Key, Value};
 use torale_domain::storage::keys::{self, EVENTS_TABLE, UNKNOWN_LANE};
 use torale_domain::values::time::{Hour, Timestamp};
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::DCtx;
 
 /// An item of the log is full once it holds this many bytes of text: far below an item's 400 KB, even if nothing can be
 /// compressed.
 const PART_BYTES: usize = 64 * 1024;
 /// The most bytes of text that an item is unpacked to: many times what one can hold, a message of 256 KiB or a part of
 /// several.
-const MAX_UNPACKED: u64 = 4 * 1024 * 1024;
+const MAX_UNPACKED: usize = 4 * 1024 * 1024;
 const SEPARATOR: char = '\u{1e}';
 const LEVEL: i32 = 3;
 /// The earliest hour that a writer has noted.
@@ -33,12 +31,6 @@ const HOUR: &str = "hour";
 /// That the log was searched for what is earlier.
 const SEARCHED: &str = "searched";
 const PARALLEL: usize = 16;
-
-// To make one of these costs more than most items: a thread keeps them.
-thread_local! {
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
-}
 
 /// A message to append to the log.
 #[derive(Debug, Clone, Copy)]
@@ -155,10 +147,7 @@ fn pack(bodies: &[&str]) -> io::Result<Vec<u8>> {
         text.push_str(body);
         text.push('\n');
     }
-    COMPRESSOR.with_borrow_mut(|compressor| match compressor {
-        Some(compressor) => compressor.compress(text.as_bytes()),
-        none => none.insert(Compressor::new(LEVEL)?).compress(text.as_bytes()),
-    })
+    compression::compress(text.as_bytes(), LEVEL)
 }
 
 /// The messages in the packed bytes of one item of the log.
@@ -166,24 +155,12 @@ fn pack(bodies: &[&str]) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If they are not a compressed JSON text sequence, or of more bytes than this system packs into one item.
 pub fn unpack(packed: &[u8]) -> io::Result<Vec<String>> {
-    let text = DECOMPRESSOR.with_borrow_mut(|context| decompress(packed, context))?;
+    let text = compression::decompress(packed, MAX_UNPACKED)?;
     let text = String::from_utf8(text).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
     if !text.is_empty() && !text.starts_with(SEPARATOR) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "does not begin with a separator"));
     }
     Ok(text.split(SEPARATOR).skip(1).map(|body| body.strip_suffix('\n').unwrap_or(body).to_owned()).collect())
-}
-
-fn decompress(packed: &[u8], context: &mut DCtx<'static>) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    // The bytes are there: another buffer of 128 KiB would cost more than to unpack most items.
-    let mut whole = zstd::Decoder::with_context(packed, context);
-    whole.by_ref().take(MAX_UNPACKED).read_to_end(&mut text)?;
-    if whole.read(&mut [0])? > 0 {
-        let fault = format!("unpacks to more than {MAX_UNPACKED} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, fault));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -198,7 +175,7 @@ mod tests {
 
     #[test]
     fn unpack_refuses_what_would_fill_the_memory() {
-        let packed = zstd::encode_all(io::repeat(b'\x1e').take(MAX_UNPACKED + 1), 1).unwrap();
+        let packed = compression::compress(&vec![b'\x1e'; MAX_UNPACKED + 1], 1).unwrap();
         assert!(packed.len() < 10_000);
         assert_eq!(unpack(&packed).unwrap_err().kind(), io::ErrorKind::InvalidData);
         // What is left of it is not a part of the next one.
