@@ -13,7 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
-use torale_domain::storage::keys::{self, CONTROL_TABLE, OUTBOX};
+use torale_domain::storage::keys::{CONTROL_TABLE, OUTBOX};
 
 /// Everything that outlives a process.
 #[derive(Debug)]
@@ -37,11 +37,12 @@ pub struct Installation {
     busy: Cell<usize>,
 }
 
-impl Default for Installation {
-    fn default() -> Self {
+impl Installation {
+    /// One with these tables.
+    pub fn new(tables: Tables) -> Self {
         let changed = Arc::new(Notify::new());
         Self {
-            tables: SharedTables::new(Tables::of(&keys::tables()).with_stream(Arc::clone(&changed))),
+            tables: SharedTables::new(tables.with_stream(Arc::clone(&changed))),
             events: Queue::new(QueueKind::Events, Arc::clone(&changed)),
             commands: Queue::new(QueueKind::Commands, Arc::clone(&changed)),
             outside: Outside::default(),
@@ -52,9 +53,7 @@ impl Default for Installation {
             busy: Cell::new(0),
         }
     }
-}
 
-impl Installation {
     /// Runs what is not done by itself, such as a caller: until its end, all is not quiet.
     pub async fn keep_busy(&self, doing: impl Future<Output = ()>) {
         self.busy.set(self.busy.get() + 1);

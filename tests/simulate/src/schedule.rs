@@ -7,16 +7,20 @@ use crate::defects::{self, Defect};
 use crate::faults::{self, Fault, Odds};
 use crate::installation::{Installation, all};
 use crate::jobs::{consume, execute, relay, seal_now_and_then, seal_the_rest};
+use crate::network::SharedTables;
 use crate::operator::operate;
+use crate::tables::Tables;
 use crate::theme::Theme;
 use crate::trace;
 use crate::webhooks::{self, DeliveredWebhooks, Webhooks};
 use futures::FutureExt;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
+use tokio::runtime::Runtime;
 use tokio::time::{Duration, sleep, timeout};
 use torale_domain::events::parse;
+use torale_domain::storage::keys;
 use torale_domain::values::time::{DAY, Timestamp};
 use torale_platform::clock;
 use torale_platform::consume::Consumer;
@@ -69,11 +73,11 @@ thread_local! {
 /// If the runtime cannot be made.
 pub fn run(schedule: &Simulation) -> SimulationOutcome {
     watch_panics();
+    let tables = beginning().clone();
     clock::follow(schedule.seed ^ schedule.choice.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     defects::plant(schedule.defect);
     let (theme, messages) = messages(schedule);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = runtime();
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             trace::begin(schedule.trace);
@@ -83,7 +87,7 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
                 format!("seed {}, {theme:?}, {} messages, {odds:?}", schedule.seed, messages.len())
             });
             faults::replace(odds);
-            simulate(&messages, theme).await
+            simulate(tables, &messages, theme).await
         })
     }));
     drop(runtime);
@@ -93,6 +97,27 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
     SIMULATES.set(false);
     let (trace, digest) = trace::end();
     SimulationOutcome { failure, messages: messages.len(), trace, digest }
+}
+
+/// A thread with simulated time.
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+}
+
+/// The tables with which every schedule begins: an administrator exists. They are made once.
+fn beginning() -> &'static Tables {
+    static BEGINNING: OnceLock<Tables> = OnceLock::new();
+    BEGINNING.get_or_init(|| {
+        clock::follow(0);
+        faults::replace(Odds::none());
+        let tables = SharedTables::new(Tables::of(&keys::tables()));
+        let consumer = Consumer::new(tables.store("beginning"), || NOW);
+        let messages = parts::messages(&events::admin());
+        let consumed = runtime().block_on(parts::consume(&consumer, &messages));
+        assert!(consumed.failed.is_empty(), "the administrator is not there");
+        let made = std::mem::take(&mut *tables.lock());
+        made.settled()
+    })
 }
 
 /// From now on, a panic of a thread that simulates is noted and not printed: one in a task of its own would be seen by
@@ -126,14 +151,8 @@ fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
 }
 
 /// Everything happens until nothing is left to do, and then what must hold is checked.
-async fn simulate(messages: &[String], theme: Theme) -> Result<(), String> {
-    let world = Installation::default();
-    let odds = faults::replace(Odds::none());
-    let consumer = Consumer::new(world.tables.store("beginning"), || NOW);
-    if !parts::consume(&consumer, &parts::messages(&events::admin())).await.failed.is_empty() {
-        return Err("the administrator is not there".to_owned());
-    }
-    faults::replace(odds);
+async fn simulate(tables: Tables, messages: &[String], theme: Theme) -> Result<(), String> {
+    let world = Installation::new(tables);
     clocks::set();
     let mut sent = messages.to_vec();
     let webhooks = webhooks::of(&mut sent);
@@ -156,7 +175,8 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
     };
     let visits = async {
         if faults::happens(Fault::Replay, "operator") {
-            let operators = (0..theme.operators()).map(|_| operate(&world.tables, clocks::OPERATOR).boxed_local());
+            let operators =
+                (0..theme.operators()).map(|_| operate(&world.tables, clocks::OPERATOR).boxed_local());
             world.keep_busy(all(operators)).await;
         }
     };
@@ -170,7 +190,8 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
             world.keep_busy(all).await;
         }
     };
-    all([visits.boxed_local(), requests.boxed_local(), webhooks.boxed_local(), work(world).boxed_local()]).await;
+    all([visits.boxed_local(), requests.boxed_local(), webhooks.boxed_local(), work(world).boxed_local()])
+        .await;
     answered.webhooks = delivered;
     // What was sent late is served late, and may bring new work.
     loop {
