@@ -1,4 +1,4 @@
-//! Compression of what is stored. To make what zstd works with costs more than to pack most items, so a thread keeps it.
+//! Compression of what is stored. To make what zstd works with costs more than to pack most items: a thread keeps it.
 
 use std::cell::RefCell;
 use std::io::{self, Read};
