@@ -18,6 +18,7 @@
 //! | [`start`], [`logging`], [`metrics`] | how a function starts, logs and emits metrics |
 //! | [`guard`], [`retry`] | deadlines, panics and retries |
 //! | [`aws`] | what all AWS clients of a process share |
+//! | [`compression`] | zstd, for what is stored |
 //! | [`config`] | the only reader of the environment |
 //! | [`clock`] | the only reader of the clock and of randomness |
 #![warn(missing_docs)]
@@ -27,6 +28,7 @@ pub mod authentication;
 pub mod aws;
 pub mod clock;
 mod commit_reads;
+pub mod compression;
 pub mod config;
 pub mod consume;
 mod deactivation;

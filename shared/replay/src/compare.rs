@@ -178,9 +178,30 @@ impl Replay {
         pause: Duration,
         delete: bool,
     ) -> Result<(u64, Comparison), ReplayError> {
+        let comparison = self.verify(generation, pause).await?;
+        self.repair_differences(generation, comparison, pause, delete).await
+    }
+
+    /// Compares a generation with what the log says.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn verify(&self, generation: &Generation, pause: Duration) -> Result<Comparison, ReplayError> {
+        self.compare(Expected::Log(generation.lanes), generation, pause, || async { Ok(()) }).await
+    }
+
+    /// Repairs what a comparison with the log has found, as [`Self::repair`] does.
+    ///
+    /// # Errors
+    /// As [`Self::repair`].
+    pub async fn repair_differences(
+        &self,
+        generation: &Generation,
+        mut comparison: Comparison,
+        pause: Duration,
+        delete: bool,
+    ) -> Result<(u64, Comparison), ReplayError> {
         let mut repaired = 0;
-        let expected = Expected::Log(generation.lanes);
-        let mut comparison = self.compare(expected, generation, pause, || async { Ok(()) }).await?;
         for _ in 0..REPAIRS {
             if comparison.differences.is_empty() {
                 break;
@@ -198,7 +219,7 @@ impl Replay {
             for difference in first.into_iter().chain(then) {
                 repaired += u64::from(self.repair_item(generation, difference).await?);
             }
-            comparison = self.compare(expected, generation, pause, || async { Ok(()) }).await?;
+            comparison = self.verify(generation, pause).await?;
         }
         Ok((repaired, comparison))
     }

@@ -2,6 +2,7 @@
 
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use tokio::time::{Duration, Instant};
 use torale_domain::access::rate_limits::RateLimits;
 use torale_domain::pages::TemporalUi;
@@ -21,7 +22,8 @@ pub fn temporal_ui() -> TemporalUi {
 
 /// The key that the tests' audit trails are sealed with.
 pub fn audit_key() -> LocalKey {
-    LocalKey::new(SigningKey::from_bytes(&[7; 32]))
+    static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_bytes(&[7; 32]));
+    LocalKey::new(KEY.clone())
 }
 
 /// Admits API keys only.

@@ -15,17 +15,20 @@ use torale_domain::audit::verify::{HourSpan, TrailVerifier};
 use torale_domain::deactivation::causes::{self, CauseRecords, RequestedDeactivation};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand};
 use torale_domain::entities::readings::User;
-use torale_domain::events::{self, ReceivedMessage};
+use torale_domain::events;
 use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links;
 use torale_domain::storage::item::{self, Item, Key};
 use torale_domain::storage::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
 use torale_domain::storage::read::Range;
-use torale_domain::values::ids::{ClerkUserId, EntityKey, UserId};
+use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_model::{Message, ModelTemporalUi};
 use torale_platform::store::{GenerationPointer, log};
 use torale_testkit::present::NOW;
 use torale_testkit::{parts, rebuild};
+
+/// How the types of the events of users begin.
+const USER_EVENTS: &str = "ai.torale.user.";
 
 /// Whether all of it holds; `damages` if the projections are to be damaged and repaired as well.
 ///
@@ -57,7 +60,7 @@ pub async fn check(world: &Installation, answered: &Answered, damages: bool) -> 
         check_projections(&world.tables.lock(), &pointer, &expected)?;
     }
     check_commands(world, &parsed)?;
-    check_deactivated(world, &pointer, &logged, answered)?;
+    check_deactivated(world, &pointer, &parsed, answered)?;
     check_answers(world, &logged).await
 }
 
@@ -169,7 +172,7 @@ fn confirming_ids(received: &ReceivedCommand) -> Vec<String> {
 fn check_deactivated(
     world: &Installation,
     pointer: &GenerationPointer,
-    logged: &[String],
+    logged: &[Value],
     answered: &Answered,
 ) -> Result<(), String> {
     let tables = &*world.tables.lock();
@@ -232,17 +235,11 @@ fn entity(tables: &Tables, table: &str, key: &Key) -> Result<Entity, String> {
 }
 
 /// The users whom events of the log are about.
-fn users(logged: &[String]) -> BTreeSet<UserId> {
-    let parsed = logged.iter().filter_map(|body| events::parse(body, None).ok());
-    parsed
-        .filter_map(|message| match message {
-            ReceivedMessage::Known(event) => match event.entity() {
-                EntityKey::User(user) => Some(user),
-                _others => None,
-            },
-            ReceivedMessage::Unknown { .. } => None,
-        })
-        .collect()
+fn users(logged: &[Value]) -> BTreeSet<UserId> {
+    let is_of_user =
+        |event: &&Value| event["type"].as_str().is_some_and(|name| name.starts_with(USER_EVENTS));
+    let events = logged.iter().filter(is_of_user);
+    events.filter_map(|event| event["data"]["user_id"].as_str().and_then(UserId::parse)).collect()
 }
 
 /// The audit trail is intact, seals cover all of it, and every answer has its record.

@@ -4,11 +4,13 @@
 use crate::faults::{self, Fault};
 use crate::trace;
 use futures::future::BoxFuture;
+use futures::poll;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use tokio::sync::oneshot;
-use tokio::time::{Duration, sleep, timeout};
+use std::task::Poll;
+use tokio::spawn;
+use tokio::time::{Duration, Instant, sleep, sleep_until, timeout_at};
 use torale_platform::clock;
 use torale_platform::config::{
     COMMAND_TIMEOUT, QUEUE_ATTEMPT_TIMEOUT, QUEUE_TIMEOUT, STORE_ATTEMPT_TIMEOUT, STORE_TIMEOUT,
@@ -63,6 +65,13 @@ enum Attempt<T> {
     Nothing,
 }
 
+/// Waits, unless the time of the whole call ends before that.
+async fn pause(time: Duration, end: Instant) -> Result<(), NoAnswer> {
+    let until = Instant::now() + time;
+    sleep_until(until.min(end)).await;
+    if until <= end { Ok(()) } else { Err(NoAnswer("no answer in time")) }
+}
+
 impl Client {
     /// A process of this name.
     pub fn new(process: &str) -> Self {
@@ -92,21 +101,7 @@ impl Client {
         let mut hasher = DefaultHasher::new();
         (name, process).hash(&mut hasher);
         trace::digest(hasher.finish());
-        let attempts = async {
-            let mut throttled = false;
-            for attempt in 0..limits.attempts {
-                if attempt > 0 {
-                    sleep(clock::backoff(attempt + 3)).await;
-                }
-                match one_attempt(name, limits.attempt, Arc::clone(&serve)).await {
-                    Attempt::Answered(answer) => return Ok(answer),
-                    Attempt::Throttled => throttled = true,
-                    Attempt::Nothing => throttled = false,
-                }
-            }
-            Err(NoAnswer(if throttled { "throttled" } else { "no answer" }))
-        };
-        let answer = timeout(limits.whole, attempts).await.unwrap_or(Err(NoAnswer("no answer in time")));
+        let answer = all_attempts(name, limits, &serve).await;
         if answer.is_err() {
             trace::note(|| format!("{process}: {name} failed"));
         }
@@ -119,46 +114,76 @@ impl Client {
     }
 }
 
-async fn one_attempt<T, S>(name: &'static str, limit: Duration, serve: Arc<S>) -> Attempt<T>
+async fn all_attempts<T, S>(name: &'static str, limits: CallLimits, serve: &Arc<S>) -> Result<T, NoAnswer>
+where
+    T: Send + 'static,
+    S: Fn() -> BoxFuture<'static, T> + Send + Sync + 'static,
+{
+    let end = Instant::now() + limits.whole;
+    let mut throttled = false;
+    for attempt in 0..limits.attempts {
+        if attempt > 0 {
+            pause(clock::backoff(attempt + 3), end).await?;
+        }
+        match one_attempt(name, limits.attempt, end, serve).await? {
+            Attempt::Answered(answer) => return Ok(answer),
+            Attempt::Throttled => throttled = true,
+            Attempt::Nothing => throttled = false,
+        }
+    }
+    Err(NoAnswer(if throttled { "throttled" } else { "no answer" }))
+}
+
+async fn one_attempt<T, S>(
+    name: &'static str,
+    limit: Duration,
+    end: Instant,
+    serve: &Arc<S>,
+) -> Result<Attempt<T>, NoAnswer>
 where
     T: Send + 'static,
     S: Fn() -> BoxFuture<'static, T> + Send + Sync + 'static,
 {
     if faults::happens(Fault::Throttled, name) {
-        sleep(latency()).await;
-        return Attempt::Throttled;
+        pause(latency(), end).await?;
+        return Ok(Attempt::Throttled);
     }
     if faults::happens(Fault::LostRequest, name) {
-        sleep(limit).await;
-        return Attempt::Nothing;
+        pause(limit, end).await?;
+        return Ok(Attempt::Nothing);
     }
     let late = faults::happens(Fault::LateRequest, name);
     let lost = faults::happens(Fault::LostAnswer, name);
-    let wait = if late { Duration::from_millis(fastrand::u64(..LATE_MS)) } else { latency() };
-    if !late {
-        // The request is under way for `wait`; who is gone by then has not sent it.
-        sleep(wait).await;
-    }
-    let (sender, receiver) = oneshot::channel();
-    // What was sent is served, whatever becomes of the sender.
-    tokio::spawn(async move {
-        if late {
+    let answer = if late {
+        let (serve, wait) = (Arc::clone(serve), Duration::from_millis(fastrand::u64(..LATE_MS)));
+        Err(spawn(async move {
             sleep(wait).await;
+            serve().await
+        }))
+    } else {
+        // The request is under way for a while; who is gone by then has not sent it.
+        pause(latency(), end).await?;
+        let mut serving = serve();
+        match poll!(&mut serving) {
+            Poll::Ready(answer) => Ok(answer),
+            Poll::Pending => Err(spawn(serving)),
         }
-        let answer = serve().await;
-        if !lost {
-            sleep(latency()).await;
-            drop(sender.send(answer));
+    };
+    let answered = Instant::now() + limit;
+    let answer = match answer {
+        Ok(answer) => Some(answer),
+        // What was sent is served, whatever becomes of the sender.
+        Err(served) => timeout_at(answered.min(end), served).await.ok().and_then(Result::ok),
+    };
+    match answer.filter(|_| !lost) {
+        Some(answer) => {
+            pause(latency(), end).await?;
+            Ok(Attempt::Answered(answer))
         }
-    });
-    match timeout(limit, receiver).await {
-        Ok(Ok(answer)) => Attempt::Answered(answer),
-        // The sender of an answer that is lost is gone at once; its receiver is not told.
-        Ok(Err(_gone)) => {
-            sleep(limit).await;
-            Attempt::Nothing
+        None => {
+            pause(answered.saturating_duration_since(Instant::now()), end).await?;
+            Ok(Attempt::Nothing)
         }
-        Err(_elapsed) => Attempt::Nothing,
     }
 }
 

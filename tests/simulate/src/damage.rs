@@ -11,7 +11,6 @@ use std::time::Duration;
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Attributes, Key, Value};
 use torale_platform::store::StoreError;
-use torale_replay::Replay;
 
 /// The most items that are damaged.
 const ITEMS: usize = 4;
@@ -23,13 +22,14 @@ const ITEMS: usize = 4;
 pub async fn damage(world: &Installation, generation: &Generation) -> Result<(), String> {
     let damaged = spoil(&mut world.tables.lock(), &generation.table()).map_err(|e| e.to_string())?;
     trace::note(|| format!("damaged: {damaged:?}"));
-    let (named, has_more) = operator::verify(&world.tables, clocks::OPERATOR, generation).await?;
-    if named != damaged || has_more {
+    let verifier = operator::verifier(&world.tables, clocks::OPERATOR);
+    let verified = operator::verify(&verifier, generation).await?;
+    let named = operator::named(&verified);
+    if named != damaged || verified.more {
         return Err(format!("damaged were {damaged:?}, named were {named:?}"));
     }
-    let replay = Replay::new(world.tables.store("verifier"), clocks::OPERATOR);
-    let replay = Replay { settle: Duration::ZERO, ..replay };
-    let (_, left) = replay.repair(generation, Duration::ZERO, true).await.map_err(|e| e.to_string())?;
+    let repaired = verifier.repair_differences(generation, verified, Duration::ZERO, true).await;
+    let (_, left) = repaired.map_err(|e| e.to_string())?;
     match left.is_equal() {
         true => Ok(()),
         false => Err(format!("not repaired: {:?}", left.differences)),

@@ -6,12 +6,14 @@ use crate::outside::Outside;
 use crate::queue::{Queue, QueueKind};
 use crate::tables::Tables;
 use crate::trace;
+use futures::future::LocalBoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
-use torale_domain::storage::keys::{self, CONTROL_TABLE, OUTBOX};
+use torale_domain::storage::keys::{CONTROL_TABLE, OUTBOX};
 
 /// Everything that outlives a process.
 #[derive(Debug)]
@@ -35,11 +37,12 @@ pub struct Installation {
     busy: Cell<usize>,
 }
 
-impl Default for Installation {
-    fn default() -> Self {
+impl Installation {
+    /// One with these tables.
+    pub fn new(tables: Tables) -> Self {
         let changed = Arc::new(Notify::new());
         Self {
-            tables: SharedTables::new(Tables::of(&keys::tables()).with_stream(Arc::clone(&changed))),
+            tables: SharedTables::new(tables.with_stream(Arc::clone(&changed))),
             events: Queue::new(QueueKind::Events, Arc::clone(&changed)),
             commands: Queue::new(QueueKind::Commands, Arc::clone(&changed)),
             outside: Outside::default(),
@@ -50,9 +53,7 @@ impl Default for Installation {
             busy: Cell::new(0),
         }
     }
-}
 
-impl Installation {
     /// Runs what is not done by itself, such as a caller: until its end, all is not quiet.
     pub async fn keep_busy(&self, doing: impl Future<Output = ()>) {
         self.busy.set(self.busy.get() + 1);
@@ -99,6 +100,11 @@ impl Installation {
         trace::note(|| what.clone());
         self.violations.borrow_mut().push(what);
     }
+}
+
+/// Runs processes until all of them have ended. Only one that can go on is looked at.
+pub async fn all<'a>(processes: impl IntoIterator<Item = LocalBoxFuture<'a, ()>>) {
+    FuturesUnordered::from_iter(processes).collect::<()>().await;
 }
 
 /// Runs what a process does, which may end amid it: `None` if it has.

@@ -1,6 +1,7 @@
 //! `cargo simulate`: runs schedules, or one with its trace, and prints what was found.
 
 use clap::{Parser, ValueEnum};
+use std::fmt;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +15,9 @@ use torale_simulate::throughput::search::{ThroughputArguments, search};
 /// A schedule makes very many small allocations, and its threads share nothing.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How often many schedules say how far they are, in seconds.
+const PROGRESS_S: u64 = 10;
 
 /// Simulates the system under faults: the same seed always makes the same run.
 #[derive(Debug, Parser)]
@@ -30,7 +34,7 @@ struct Arguments {
     /// How many run at once.
     #[arg(long, default_value_t = 2)]
     jobs: u64,
-    /// Goes on after a failure, and counts them.
+    /// Goes on after a failure.
     #[arg(long)]
     all: bool,
     /// Prints no trace of a seed.
@@ -157,11 +161,54 @@ fn defects(arguments: &Arguments) -> ExitCode {
     if missed.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// What many schedules have come to so far.
+struct Progress {
+    began: Instant,
+    seconds_at_report: AtomicU64,
+    ran: AtomicU64,
+    failed: Mutex<Vec<u64>>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let (seconds_at_report, ran) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { began: Instant::now(), seconds_at_report, ran, failed: Mutex::default() }
+    }
+
+    /// Counts a schedule, and prints its failure at once.
+    fn add(&self, schedule: &Simulation, outcome: &SimulationOutcome) {
+        self.ran.fetch_add(1, Ordering::Relaxed);
+        if outcome.failure.is_some() {
+            let mut failed = self.failed.lock().expect("no panic");
+            report(schedule, outcome);
+            failed.push(schedule.seed);
+        }
+        let (now, last) = (self.began.elapsed().as_secs(), self.seconds_at_report.load(Ordering::Relaxed));
+        let is_due = now >= last + PROGRESS_S
+            && self
+                .seconds_at_report
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_due {
+            eprintln!("{self}");
+        }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ran, seconds) = (self.ran.load(Ordering::Relaxed), self.began.elapsed().as_secs_f64());
+        let rate = f64::from(u32::try_from(ran).unwrap_or(u32::MAX)) / seconds;
+        let failed = self.failed.lock().expect("no panic").len();
+        write!(f, "{ran} schedules in {seconds:.1} s, {rate:.0} a second; {failed} failed")
+    }
+}
+
 fn many(arguments: &Arguments) -> ExitCode {
-    let began = Instant::now();
+    let progress = Progress::new();
     let (next, stop) = (AtomicU64::new(arguments.from), AtomicBool::new(false));
     let end = arguments.from + arguments.cases;
-    let (failures, coverage) = (Mutex::new(Vec::new()), Mutex::new(Coverage::new()));
+    let coverage = Mutex::new(Coverage::new());
     std::thread::scope(|scope| {
         for _ in 0..arguments.jobs {
             scope.spawn(|| {
@@ -172,10 +219,10 @@ fn many(arguments: &Arguments) -> ExitCode {
                     }
                     let schedule = schedule(arguments, seed);
                     let outcome = run(&schedule);
-                    if outcome.failure.is_some() {
-                        stop.store(!arguments.all, Ordering::Relaxed);
-                        failures.lock().expect("no panic").push((schedule, outcome));
+                    if outcome.failure.is_some() && !arguments.all {
+                        stop.store(true, Ordering::Relaxed);
                     }
+                    progress.add(&schedule, &outcome);
                 }
                 let seen = faults::take_coverage();
                 let mut coverage = coverage.lock().expect("no panic");
@@ -183,18 +230,12 @@ fn many(arguments: &Arguments) -> ExitCode {
             });
         }
     });
-    let ran = next.load(Ordering::Relaxed).min(end) - arguments.from;
-    let seconds = began.elapsed().as_secs_f64();
-    println!("{}", faults::print(&coverage.into_inner().expect("no panic")));
-    let mut failures = failures.into_inner().expect("no panic");
-    failures.sort_by_key(|(schedule, _)| schedule.seed);
-    println!(
-        "{ran} schedules in {seconds:.1} s, {:.0} a second; {} failed",
-        f64::from(u32::try_from(ran).unwrap_or(u32::MAX)) / seconds,
-        failures.len()
-    );
-    if failures.len() > 1 {
-        println!("seeds: {}", joined(failures.iter().map(|(schedule, _)| schedule.seed.to_string())));
+    println!("{}\n{progress}", faults::print(&coverage.into_inner().expect("no panic")));
+    let mut failed = progress.failed.into_inner().expect("no panic");
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
     }
-    failures.first().map_or(ExitCode::SUCCESS, |(schedule, outcome)| report(schedule, outcome))
+    failed.sort_unstable();
+    println!("seeds: {}", joined(failed.iter().map(u64::to_string)));
+    ExitCode::FAILURE
 }

@@ -10,7 +10,7 @@ use torale_domain::storage::item::Key;
 use torale_domain::storage::keys::Lanes;
 use torale_platform::clock::Clock;
 use torale_replay::build::BuildOutcome;
-use torale_replay::compare::Expected;
+use torale_replay::compare::Comparison;
 use torale_replay::promotion::{Promotion, PromotionStep};
 use torale_replay::{Replay, ReplayError, StopSignal};
 
@@ -56,21 +56,22 @@ pub async fn operate(tables: &SharedTables, clock: Clock) {
     }
 }
 
-/// The keys of a generation that `verify` names once everything is quiet, and whether it found more than it names.
+/// What `verify` finds in a generation once everything is quiet.
 ///
 /// # Errors
 /// If it fails, though nothing goes wrong meanwhile.
-pub async fn verify(
-    tables: &SharedTables,
-    clock: Clock,
-    generation: &Generation,
-) -> Result<(BTreeSet<Key>, bool), String> {
-    let replay = Replay { settle: Duration::ZERO, ..Replay::new(tables.store("verifier"), clock) };
-    let expected = Expected::Log(generation.lanes);
-    let verified = replay.compare(expected, generation, Duration::ZERO, || async { Ok(()) }).await;
-    let verified = verified.map_err(|error| error.to_string())?;
-    let named = verified.differences.into_iter().map(|difference| difference.key).collect();
-    Ok((named, verified.more))
+pub async fn verify(replay: &Replay, generation: &Generation) -> Result<Comparison, String> {
+    replay.verify(generation, Duration::ZERO).await.map_err(|error| error.to_string())
+}
+
+/// The keys that a comparison names.
+pub fn named(comparison: &Comparison) -> BTreeSet<Key> {
+    comparison.differences.iter().map(|difference| difference.key.clone()).collect()
+}
+
+/// What verifies and repairs once everything is quiet: nothing is under way that it has to wait for.
+pub fn verifier(tables: &SharedTables, clock: Clock) -> Replay {
+    Replay { settle: Duration::ZERO, ..Replay::new(tables.store("verifier"), clock) }
 }
 
 /// What an operator works with: small batches, so that there are many.

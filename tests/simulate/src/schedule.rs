@@ -5,17 +5,22 @@ use crate::check::check;
 use crate::clocks;
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault, Odds};
-use crate::installation::Installation;
+use crate::installation::{Installation, all};
 use crate::jobs::{consume, execute, relay, seal_now_and_then, seal_the_rest};
+use crate::network::SharedTables;
 use crate::operator::operate;
+use crate::tables::Tables;
 use crate::theme::Theme;
 use crate::trace;
 use crate::webhooks::{self, DeliveredWebhooks, Webhooks};
+use futures::FutureExt;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
+use tokio::runtime::Runtime;
 use tokio::time::{Duration, sleep, timeout};
 use torale_domain::events::parse;
+use torale_domain::storage::keys;
 use torale_domain::values::time::{DAY, Timestamp};
 use torale_platform::clock;
 use torale_platform::consume::Consumer;
@@ -68,11 +73,11 @@ thread_local! {
 /// If the runtime cannot be made.
 pub fn run(schedule: &Simulation) -> SimulationOutcome {
     watch_panics();
+    let tables = beginning().clone();
     clock::follow(schedule.seed ^ schedule.choice.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     defects::plant(schedule.defect);
     let (theme, messages) = messages(schedule);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = runtime();
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             trace::begin(schedule.trace);
@@ -82,7 +87,7 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
                 format!("seed {}, {theme:?}, {} messages, {odds:?}", schedule.seed, messages.len())
             });
             faults::replace(odds);
-            simulate(&messages, theme).await
+            simulate(tables, &messages, theme).await
         })
     }));
     drop(runtime);
@@ -92,6 +97,27 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
     SIMULATES.set(false);
     let (trace, digest) = trace::end();
     SimulationOutcome { failure, messages: messages.len(), trace, digest }
+}
+
+/// A thread with simulated time.
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+}
+
+/// The tables with which every schedule begins: an administrator exists. They are made once.
+fn beginning() -> &'static Tables {
+    static BEGINNING: OnceLock<Tables> = OnceLock::new();
+    BEGINNING.get_or_init(|| {
+        clock::follow(0);
+        faults::replace(Odds::none());
+        let tables = SharedTables::new(Tables::of(&keys::tables()));
+        let consumer = Consumer::new(tables.store("beginning"), || NOW);
+        let messages = parts::messages(&events::admin());
+        let consumed = runtime().block_on(parts::consume(&consumer, &messages));
+        assert!(consumed.failed.is_empty(), "the administrator is not there");
+        let made = std::mem::take(&mut *tables.lock());
+        made.settled()
+    })
 }
 
 /// From now on, a panic of a thread that simulates is noted and not printed: one in a task of its own would be seen by
@@ -115,7 +141,8 @@ fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
     let count = usize::try_from(5 + generator.below(40)).unwrap_or(0);
     let mut messages = generator.messages(count);
     let is_event = |body: &str, at: Timestamp| parse(body, Some(at)).is_ok();
-    messages.retain(|body| is_event(body, NOW.plus(-DAY / 24)) == is_event(body, NOW.plus(40 * DAY)));
+    // What is an event at a time is one at every later time.
+    messages.retain(|body| is_event(body, NOW.plus(-DAY / 24)) || !is_event(body, NOW.plus(40 * DAY)));
     let messages = match schedule.only.as_slice() {
         [] => messages,
         only => only.iter().filter_map(|position| messages.get(*position).cloned()).collect(),
@@ -124,14 +151,8 @@ fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
 }
 
 /// Everything happens until nothing is left to do, and then what must hold is checked.
-async fn simulate(messages: &[String], theme: Theme) -> Result<(), String> {
-    let world = Installation::default();
-    let odds = faults::replace(Odds::none());
-    let consumer = Consumer::new(world.tables.store("beginning"), || NOW);
-    if !parts::consume(&consumer, &parts::messages(&events::admin())).await.failed.is_empty() {
-        return Err("the administrator is not there".to_owned());
-    }
-    faults::replace(odds);
+async fn simulate(tables: Tables, messages: &[String], theme: Theme) -> Result<(), String> {
+    let world = Installation::new(tables);
     clocks::set();
     let mut sent = messages.to_vec();
     let webhooks = webhooks::of(&mut sent);
@@ -154,9 +175,9 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
     };
     let visits = async {
         if faults::happens(Fault::Replay, "operator") {
-            let operators = (0..theme.operators()).map(|_| operate(&world.tables, clocks::OPERATOR));
-            let all = async { drop(futures::future::join_all(operators).await) };
-            world.keep_busy(all).await;
+            let operators =
+                (0..theme.operators()).map(|_| operate(&world.tables, clocks::OPERATOR).boxed_local());
+            world.keep_busy(all(operators)).await;
         }
     };
     let requests = async {
@@ -169,7 +190,8 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
             world.keep_busy(all).await;
         }
     };
-    futures::join!(visits, requests, webhooks, work(world));
+    all([visits.boxed_local(), requests.boxed_local(), webhooks.boxed_local(), work(world).boxed_local()])
+        .await;
     answered.webhooks = delivered;
     // What was sent late is served late, and may bring new work.
     loop {
@@ -185,6 +207,6 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
 /// What runs by itself, until everything is quiet.
 async fn work(world: &Installation) {
     let consumers = clocks::CONSUMERS.iter().enumerate();
-    let consumers = consumers.map(|(number, clock)| consume(world, number, *clock));
-    futures::join!(futures::future::join_all(consumers), relay(world), execute(world));
+    let consumers = consumers.map(|(number, clock)| consume(world, number, *clock).boxed_local());
+    all(consumers.chain([relay(world).boxed_local(), execute(world).boxed_local()])).await;
 }

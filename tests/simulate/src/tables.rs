@@ -79,6 +79,13 @@ impl Tables {
         Self { stream, ..self }
     }
 
+    /// The same, as if all had been written long ago.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        self.tables.values_mut().flat_map(Table::values_mut).for_each(Partition::settle);
+        self
+    }
+
     fn table(&self, name: &str) -> Result<&Table, StoreError> {
         self.tables.get(name).ok_or_else(|| StoreError::Refused(format!("there is no table {name}")))
     }

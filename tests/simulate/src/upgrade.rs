@@ -48,8 +48,10 @@ pub async fn verify(
             leftover = Leftover::StaleRows;
         }
     }
-    let (named, has_more) = operator::verify(&world.tables, clocks::OPERATOR, generation).await?;
-    match has_more || named == differ {
+    let verifier = operator::verifier(&world.tables, clocks::OPERATOR);
+    let verified = operator::verify(&verifier, generation).await?;
+    let named = operator::named(&verified);
+    match verified.more || named == differ {
         true => Ok(leftover),
         false => Err(format!("{differ:?} differ, named were {named:?}")),
     }

@@ -4,9 +4,10 @@
 
 use crate::clocks;
 use crate::faults::{self, Fault};
-use crate::installation::{Installation, mortal};
+use crate::installation::{Installation, all, mortal};
 use crate::trace;
 use clerk_webhook::Webhook;
+use futures::FutureExt;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tokio::time::{Duration, sleep};
@@ -101,8 +102,7 @@ pub struct Webhooks(Vec<Notification>);
 impl Webhooks {
     /// Delivers all of them, each by itself, until each was answered as it must be.
     pub async fn deliver(&self, world: &Installation) -> DeliveredWebhooks {
-        let each = self.0.iter().map(|one| deliver(world, one));
-        futures::future::join_all(each).await;
+        all(self.0.iter().map(|one| deliver(world, one).boxed_local())).await;
         let mut delivered = DeliveredWebhooks::default();
         for Notification { id, body, is_forged } in &self.0 {
             let user = [&body["data"]["user_id"], &body["data"]["id"]].into_iter().find_map(Value::as_str);

@@ -5,6 +5,7 @@ use super::upcast;
 use crate::values::json;
 use crate::values::time::Timestamp;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// One event of a known type, upcast to the newest version of that type.
@@ -97,8 +98,8 @@ impl Data {
 pub(crate) struct StoredEvent<'a> {
     r#type: &'a str,
     time: i64,
-    id: std::borrow::Cow<'a, str>,
-    source: std::borrow::Cow<'a, str>,
+    id: Cow<'a, str>,
+    source: Cow<'a, str>,
     #[serde(default = "one", skip_serializing_if = "is_one")]
     version: u32,
     #[serde(borrow)]
@@ -155,14 +156,15 @@ impl Event {
         let unreadable = |e: serde_json::Error| UnreadableEvent::new(&e);
         // Data that was cut no longer is JSON: its listed fields stand in for it, in the newest version.
         let (data, version, order) = match &self.data.digest {
-            None => (self.data.text.to_string(), self.version, None),
+            None => (Cow::Borrowed(&*self.data.text), self.version, None),
             Some(digest) => {
                 let (text, digest) = (self.data.text.to_string(), digest.to_string());
                 let order = Some(TieBreak { text, digest, version: self.version });
-                (self.body.to_json().map_err(unreadable)?, self.event_type().newest_version(), order)
+                let listed = self.body.to_json().map_err(unreadable)?;
+                (Cow::Owned(listed), self.event_type().newest_version(), order)
             }
         };
-        let data: &RawValue = &RawValue::from_string(data).map_err(unreadable)?;
+        let data: &RawValue = serde_json::from_str(&data).map_err(unreadable)?;
         let stored = StoredEvent {
             r#type: self.event_type().name(),
             time: self.time.millis(),

@@ -15,15 +15,13 @@ use crate::storage::write::{Action, Write};
 use crate::values::ids::{ClerkUserId, EntityKey, TaskId};
 use std::collections::{BTreeMap, HashMap};
 
-/// The entities that an entity's contributions change: they must be read together with it.
-pub(crate) fn changes_of(key: &EntityKey, entity: &Entity, lanes: Lanes) -> Vec<EntityKey> {
+/// The entity that another one's contributions change: they must be read together.
+pub(crate) fn changed_by(key: &EntityKey, entity: &Entity) -> Option<EntityKey> {
     match key {
-        EntityKey::Execution(_) | EntityKey::User(_) => {
-            let Contributions { task, names, .. } = contributions(key, entity, lanes);
-            task.into_keys().map(EntityKey::Task).chain(names.map(EntityKey::Identity)).collect()
-        }
-        EntityKey::Identity(_) | EntityKey::ApiKey(_) | EntityKey::Task(_) => Vec::new(),
-        EntityKey::Notification(_) | EntityKey::Run(..) | EntityKey::Schedule(_) => Vec::new(),
+        EntityKey::Execution(_) => views::task_of(&entity.state).map(EntityKey::Task),
+        EntityKey::User(_) => views::named_by(&entity.state).map(EntityKey::Identity),
+        EntityKey::Identity(_) | EntityKey::ApiKey(_) | EntityKey::Task(_) => None,
+        EntityKey::Notification(_) | EntityKey::Run(..) | EntityKey::Schedule(_) => None,
     }
 }
 
@@ -62,7 +60,7 @@ impl ProjectionDiff {
         Ok(diff)
     }
 
-    /// Adds one entity's difference.
+    /// Adds one entity's difference: none, if nothing is known that was not.
     fn change(
         &mut self,
         key: &EntityKey,
@@ -71,6 +69,9 @@ impl ProjectionDiff {
         lanes: Lanes,
         additions: &mut Additions,
     ) -> Result<(), UnreadableEvent> {
+        if old == new {
+            return Ok(());
+        }
         self.entities.insert(key.clone(), (old.store()?, new.store()?));
         for (entity, sign) in [(old, -1), (new, 1)] {
             let Contributions { rows, sums, task, queries, names } = contributions(key, entity, lanes);

@@ -8,6 +8,7 @@
 mod api_key;
 pub(crate) use api_key::OWNER;
 mod execution;
+pub(crate) use execution::task_of;
 mod identity;
 mod notification;
 mod run;
@@ -16,7 +17,7 @@ pub(crate) use schedule::{CRON, TASK, ZONE};
 pub mod task;
 pub(crate) use task::SINCE;
 mod user;
-pub(crate) use user::EMAIL;
+pub(crate) use user::{EMAIL, named_by};
 
 use crate::entities::fold::State;
 use crate::entities::linkage::Linkage;

@@ -179,7 +179,8 @@ impl Hour {
 
     /// As ten digits: those of its day, and the hour.
     pub fn digits(self) -> String {
-        format!("{}{:02}", self.day().digits(), self.0.rem_euclid(24))
+        let date = self.day().date();
+        format!("{:04}{:02}{:02}{:02}", date.year(), date.month(), date.day(), self.0.rem_euclid(24))
     }
 
     /// Reads ten digits.

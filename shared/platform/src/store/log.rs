@@ -8,9 +8,10 @@ use super::calls::{NumberComparison, SetValue, UpdateCondition};
 use super::client::Store;
 use super::error::StoreError;
 use super::usage::Usage;
+use crate::compression;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::sync::PoisonError;
 use torale_domain::events::ReceivedMessage;
 use torale_domain::storage::item::{Item, Key, Value};
@@ -22,7 +23,7 @@ use torale_domain::values::time::{Hour, Timestamp};
 const PART_BYTES: usize = 64 * 1024;
 /// The most bytes of text that an item is unpacked to: many times what one can hold, a message of 256 KiB or a part of
 /// several.
-const MAX_UNPACKED: u64 = 4 * 1024 * 1024;
+const MAX_UNPACKED: usize = 4 * 1024 * 1024;
 const SEPARATOR: char = '\u{1e}';
 const LEVEL: i32 = 3;
 /// The earliest hour that a writer has noted.
@@ -146,7 +147,7 @@ fn pack(bodies: &[&str]) -> io::Result<Vec<u8>> {
         text.push_str(body);
         text.push('\n');
     }
-    zstd::bulk::compress(text.as_bytes(), LEVEL)
+    compression::compress(text.as_bytes(), LEVEL)
 }
 
 /// The messages in the packed bytes of one item of the log.
@@ -154,14 +155,7 @@ fn pack(bodies: &[&str]) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If they are not a compressed JSON text sequence, or of more bytes than this system packs into one item.
 pub fn unpack(packed: &[u8]) -> io::Result<Vec<String>> {
-    let mut text = Vec::new();
-    // The bytes are there: another buffer of 128 KiB would cost more than to unpack most items.
-    let mut whole = zstd::Decoder::with_buffer(packed)?;
-    whole.by_ref().take(MAX_UNPACKED).read_to_end(&mut text)?;
-    if whole.read(&mut [0])? > 0 {
-        let fault = format!("unpacks to more than {MAX_UNPACKED} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, fault));
-    }
+    let text = compression::decompress(packed, MAX_UNPACKED)?;
     let text = String::from_utf8(text).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
     if !text.is_empty() && !text.starts_with(SEPARATOR) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "does not begin with a separator"));
@@ -181,9 +175,11 @@ mod tests {
 
     #[test]
     fn unpack_refuses_what_would_fill_the_memory() {
-        let packed = zstd::encode_all(io::repeat(b'\x1e').take(MAX_UNPACKED + 1), 1).unwrap();
+        let packed = compression::compress(&vec![b'\x1e'; MAX_UNPACKED + 1], 1).unwrap();
         assert!(packed.len() < 10_000);
         assert_eq!(unpack(&packed).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        // What is left of it is not a part of the next one.
+        assert_eq!(unpack(&pack(&["{}"]).unwrap()).unwrap(), ["{}"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use torale_domain::replay::rebuild::{
 };
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::Lanes;
+use torale_platform::compression;
 use torale_platform::store::{StoreError, Usage};
 
 /// Hands items to a callback; keeps subtotals in memory, compressed.
@@ -33,7 +34,7 @@ impl<F: Fn(Vec<Item>) + Send + Sync> RebuildSink for InMemory<F> {
         piece: &str,
         _usage: &Usage,
     ) -> Result<(), ReplayError> {
-        let packed = zstd::bulk::compress(piece.as_bytes(), 1).map_err(|e| missing_piece(&e))?;
+        let packed = compression::compress(piece.as_bytes(), 1).map_err(|e| missing_piece(&e))?;
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner).insert((unit, number), packed);
         Ok(())
     }
@@ -41,7 +42,7 @@ impl<F: Fn(Vec<Item>) + Send + Sync> RebuildSink for InMemory<F> {
     async fn load_subtotals(&self, unit: RebuildUnit, number: u32) -> Result<String, ReplayError> {
         let packed = self.pieces.lock().unwrap_or_else(PoisonError::into_inner).get(&(unit, number)).cloned();
         let packed = packed.ok_or_else(|| missing_piece(&"a piece of subtotals is missing"))?;
-        let text = zstd::decode_all(packed.as_slice()).map_err(|e| missing_piece(&e))?;
+        let text = compression::decompress(&packed, usize::MAX).map_err(|e| missing_piece(&e))?;
         String::from_utf8(text).map_err(|e| missing_piece(&e))
     }
 

@@ -10,6 +10,7 @@ use torale_domain::replay::rebuild::{RebuildPlan, RebuildUnit, UnitProgress, Uni
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::storage::write::{Action, Condition, Write};
+use torale_platform::compression;
 use torale_platform::store::{StoreError, Usage};
 
 /// Takes what a unit produces.
@@ -167,7 +168,7 @@ impl RebuildSink for StoreSink {
         piece: &str,
         usage: &Usage,
     ) -> Result<(), ReplayError> {
-        let packed = zstd::bulk::compress(piece.as_bytes(), LEVEL).map_err(|e| unreadable(&e))?;
+        let packed = compression::compress(piece.as_bytes(), LEVEL).map_err(|e| unreadable(&e))?;
         let key = keys::subtotals_piece(&self.plan.generation, &unit.name(), number);
         let item = Item { key, attributes: [(LINES.to_owned(), Value::Bytes(packed))].into() };
         self.put(CONTROL_TABLE, vec![item], usage).await
@@ -180,7 +181,7 @@ impl RebuildSink for StoreSink {
         let Some(Value::Bytes(packed)) = packed else {
             return Err(unreadable(&format!("piece {number} of unit {} is gone", unit.name())));
         };
-        let text = zstd::decode_all(packed.as_slice()).map_err(|e| unreadable(&e))?;
+        let text = compression::decompress(packed, usize::MAX).map_err(|e| unreadable(&e))?;
         String::from_utf8(text).map_err(|e| unreadable(&e))
     }
 

@@ -37,6 +37,11 @@ impl Partition {
         self.changes.push_back(Change { at, sk, before });
     }
 
+    /// Forgets what items were.
+    pub(super) fn settle(&mut self) {
+        self.changes.clear();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

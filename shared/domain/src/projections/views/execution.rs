@@ -12,7 +12,7 @@ use crate::projections::index::{Measure, Sums};
 use crate::projections::summary::{ErrorSummary, ExecutionSummary, Summary};
 use crate::projections::user_day::UserActivity;
 use crate::storage::keys::{self, FilteredIndex, Index, IndexFilter, Lanes, StatusPartition};
-use crate::values::ids::ExecutionId;
+use crate::values::ids::{ExecutionId, TaskId};
 
 pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Contributions {
     let Some(execution) = Execution::of(state) else { return Contributions::default() };
@@ -60,4 +60,9 @@ pub(super) fn contributions(id: ExecutionId, state: &State, lanes: Lanes) -> Con
             contributions
         }
     }
+}
+
+/// The task whose totals an execution adds to.
+pub(crate) fn task_of(state: &State) -> Option<TaskId> {
+    Execution::of(state).map(|execution| execution.task_id)
 }

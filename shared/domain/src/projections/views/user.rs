@@ -8,7 +8,7 @@ use crate::entities::readings::User;
 use crate::projections::index::{Measure, Sums};
 use crate::storage::item::{Attributes, Value};
 use crate::storage::keys::{self, Index, Lanes, StatusPartition};
-use crate::values::ids::UserId;
+use crate::values::ids::{ClerkUserId, UserId};
 use crate::values::text::case_folded;
 
 /// The attribute with the whole folded email, where the key has only its beginning.
@@ -37,9 +37,14 @@ pub(super) fn contributions(id: UserId, own: &State, linked: &State, lanes: Lane
             listed.rows.insert(row, Attributes::from_iter(whole.clone()));
         }
     }
-    listed.names = linkage::created(own).map(|(_, created)| created.clerk_user_id.clone());
+    listed.names = named_by(own);
     match user.last_login {
         Some(login) if user.active => listed.counted((Index::Logins, lane), login, None, &Sums::of_rows(1)),
         Some(_) | None => listed,
     }
+}
+
+/// The identity that a user names as its own.
+pub(crate) fn named_by(own: &State) -> Option<ClerkUserId> {
+    linkage::created(own).map(|(_, created)| created.clerk_user_id.clone())
 }
