@@ -165,7 +165,7 @@ pub(super) struct GetAnswer {
 /// The answer to a `BatchGetItem`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct BatchAnswer {
+pub(super) struct BatchGetAnswer {
     pub(super) responses: BTreeMap<String, Vec<ReadItem>>,
     #[serde(default)]
     pub(super) unprocessed_keys: BTreeMap<String, UnprocessedKeys>,

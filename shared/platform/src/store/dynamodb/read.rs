@@ -3,7 +3,7 @@
 use super::DynamoDb;
 use super::convert;
 use super::expression::Expression;
-use super::json::{self, BatchAnswer, GetAnswer, QueryAnswer, ReadItem};
+use super::json::{self, BatchGetAnswer, GetAnswer, QueryAnswer, ReadItem};
 use crate::store::calls::{BatchRead, CappedCount, ForeignAttributes, RangeQuery, ReadPage, Scan};
 use crate::store::error::StoreError;
 use crate::store::usage::{CAPACITY, Usage};
@@ -50,7 +50,7 @@ impl DynamoDb {
         }
         let request = request.build().map_err(|e| StoreError::Refused(e.to_string()))?;
         let body = json::get_batch(batch.table, &request);
-        if let Some(answer) = self.direct.read::<BatchAnswer>("BatchGetItem", body).await? {
+        if let Some(answer) = self.direct.read::<BatchGetAnswer>("BatchGetItem", body).await? {
             answer.consumed_capacity.iter().for_each(|one| usage.add_read_units(one.capacity_units));
             let found = answer.responses.into_values().flatten().map(|ReadItem(item)| item);
             let left = answer.unprocessed_keys.into_values().flat_map(|left| left.keys);
