@@ -12,6 +12,7 @@ use torale_platform::error::AdminError;
 use torale_platform::serve::{App, Endpoint, Handler, HttpMethod, RequestContext};
 use torale_testkit::request::get;
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -62,9 +63,9 @@ pub fn thread_cpu_ms() -> f64 {
     nanoseconds as f64 / 1e6
 }
 
-/// Starts to read the log lines; to be called once, before anything else.
+/// Starts to read the log lines, at the level of the functions; to be called once, before anything else.
 pub fn listen() {
-    tracing_subscriber::registry().with(Costs).init();
+    tracing_subscriber::registry().with(Costs).with(LevelFilter::INFO).init();
 }
 
 /// The cost of the last request.

@@ -4,10 +4,13 @@
 //! |---|---|
 //! | `read`, `write`, `transact`, `administer` | the calls |
 //! | `convert`, `expression` | items and expressions as the SDK has them |
+//! | `direct`, `json` | reads without the SDK's orchestration, and their JSON |
 
 mod administer;
 mod convert;
+mod direct;
 mod expression;
+mod json;
 mod read;
 mod transact;
 mod write;
@@ -19,6 +22,7 @@ use super::calls::{
 use super::error::TransactError;
 use super::usage::Usage;
 use aws_sdk_dynamodb::Client;
+use direct::DirectCalls;
 use futures::future::BoxFuture;
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::TableSpec;
@@ -29,11 +33,13 @@ use torale_domain::storage::write::Write;
 #[derive(Debug, Clone)]
 pub(super) struct DynamoDb {
     client: Client,
+    direct: DirectCalls,
 }
 
 impl From<Client> for DynamoDb {
     fn from(client: Client) -> Self {
-        Self { client }
+        let (direct, client) = DirectCalls::of(&client);
+        Self { client, direct }
     }
 }
 

@@ -46,11 +46,19 @@ impl Usage {
     }
 
     pub(super) fn add_read(&self, capacity: Option<&ConsumedCapacity>) {
-        self.read_halves.fetch_add(halves(capacity), Ordering::Relaxed);
+        self.add_read_units(units(capacity));
+    }
+
+    pub(super) fn add_read_units(&self, units: f64) {
+        self.read_halves.fetch_add(halves(units), Ordering::Relaxed);
     }
 
     pub(super) fn add_write(&self, capacity: &[ConsumedCapacity]) {
-        self.write_halves.fetch_add(capacity.iter().map(|c| halves(Some(c))).sum(), Ordering::Relaxed);
+        self.write_halves.fetch_add(capacity.iter().map(|c| halves(units(Some(c)))).sum(), Ordering::Relaxed);
+    }
+
+    pub(super) fn add_write_units(&self, units: f64) {
+        self.write_halves.fetch_add(halves(units), Ordering::Relaxed);
     }
 
     pub(super) fn add_round_trips(&self, round_trips: u64) {
@@ -58,8 +66,11 @@ impl Usage {
     }
 }
 
+fn units(capacity: Option<&ConsumedCapacity>) -> f64 {
+    capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
+}
+
 /// Units come in halves and are counted as integers.
-fn halves(capacity: Option<&ConsumedCapacity>) -> u64 {
-    let units = capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0);
+fn halves(units: f64) -> u64 {
     format!("{:.0}", units * 2.0).parse().unwrap_or(0)
 }

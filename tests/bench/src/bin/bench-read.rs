@@ -49,6 +49,9 @@ struct Arguments {
     /// Another build's function binaries, measured over HTTP in turns with these.
     #[arg(long, value_name = "FOLDER")]
     against: Option<PathBuf>,
+    /// Only the cases whose names begin with this text.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
     /// Leave out the function binaries.
     #[arg(long)]
     no_functions: bool,
@@ -179,7 +182,7 @@ impl<'a> Bench<'a> {
 
     /// Measures some requests: of a list its first page, the one at 90%, and 20 others.
     async fn measure(mut self, cases: Vec<ReadCase>, found: &mut CostsByCase) -> [Table; 2] {
-        for case in cases {
+        for case in cases.into_iter().filter(|case| case.name.starts_with(&self.arguments.only)) {
             let first = self.one(&case, 1, found).await;
             let first = serde_json::from_str::<Value>(&first).unwrap();
             let total = first["total"].as_u64().filter(|_| case.paged).unwrap_or(0);

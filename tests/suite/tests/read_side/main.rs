@@ -4,6 +4,7 @@ mod answers;
 mod attributes;
 mod crowd;
 mod details;
+mod direct;
 mod filters;
 mod health;
 mod paging;

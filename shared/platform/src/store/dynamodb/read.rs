@@ -3,6 +3,7 @@
 use super::DynamoDb;
 use super::convert;
 use super::expression::Expression;
+use super::json::{self, BatchGetAnswer, GetAnswer, QueryAnswer, ReadItem};
 use crate::store::calls::{BatchRead, CappedCount, ForeignAttributes, RangeQuery, ReadPage, Scan};
 use crate::store::error::StoreError;
 use crate::store::usage::{CAPACITY, Usage};
@@ -20,8 +21,13 @@ impl DynamoDb {
         key: &Key,
         usage: &Usage,
     ) -> Result<Option<Item>, StoreError> {
-        let call = self.client.get_item().table_name(table).consistent_read(true);
-        let call = call.set_key(Some(convert::key(key)));
+        let key = convert::key(key);
+        let direct = self.direct.read::<GetAnswer>("GetItem", json::get(table, &key));
+        if let Some(answer) = direct.await? {
+            usage.add_read_units(answer.consumed_capacity.capacity_units);
+            return Ok(answer.item.map(|ReadItem(item)| item));
+        }
+        let call = self.client.get_item().table_name(table).consistent_read(true).set_key(Some(key));
         let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
         usage.add_read(answer.consumed_capacity());
         Ok(answer.item.map(convert::item).transpose()?)
@@ -43,6 +49,13 @@ impl DynamoDb {
             request = request.keys(convert::key(key));
         }
         let request = request.build().map_err(|e| StoreError::Refused(e.to_string()))?;
+        let body = json::get_batch(batch.table, &request);
+        if let Some(answer) = self.direct.read::<BatchGetAnswer>("BatchGetItem", body).await? {
+            answer.consumed_capacity.iter().for_each(|one| usage.add_read_units(one.capacity_units));
+            let found = answer.responses.into_values().flatten().map(|ReadItem(item)| item);
+            let left = answer.unprocessed_keys.into_values().flat_map(|left| left.keys);
+            return Ok((found.collect(), left.map(|ReadItem(item)| item.key).collect()));
+        }
         let requests = HashMap::from([(batch.table.to_owned(), request)]);
         let call = self.client.batch_get_item().set_request_items(Some(requests));
         let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
@@ -60,9 +73,16 @@ impl DynamoDb {
     ) -> Result<ReadPage, StoreError> {
         let call = self.range(query.table, &query.range).consistent_read(query.consistent);
         let call = call.set_exclusive_start_key(query.after.as_ref().map(convert::key));
-        let answer = call.send().await.map_err(StoreError::from_sdk)?;
-        usage.add_read(answer.consumed_capacity());
-        let mut page = page(answer.items, answer.last_evaluated_key, query.foreign)?;
+        let direct = self.direct.read::<QueryAnswer>("Query", json::query(call.as_input()));
+        let mut page = if let Some(answer) = direct.await? {
+            usage.add_read_units(answer.consumed_capacity.capacity_units);
+            let items = answer.items.into_iter().map(|ReadItem(item)| item).collect();
+            ReadPage { items, last: answer.last_evaluated_key.map(|ReadItem(item)| item.key) }
+        } else {
+            let answer = call.send().await.map_err(StoreError::from_sdk)?;
+            usage.add_read(answer.consumed_capacity());
+            page(answer.items, answer.last_evaluated_key, query.foreign)?
+        };
         if query.range.attributes.is_some() {
             page.items.iter_mut().for_each(|item| item.key.pk.clone_from(&query.range.pk));
         }
