@@ -19,7 +19,8 @@ from story import equal
 # A schedule's minute, and what its job takes.
 SCHEDULED_SECONDS = 100
 TOOL_SECONDS = 120
-# What a promotion waits for writers that know only the former pointer (config.rs, SETTLED), in milliseconds.
+# What a rebuild waits for late batches, and a promotion for writers that know only the former pointer (config.rs,
+# SETTLED), in milliseconds.
 SETTLED = 1000 * constant(
     "shared/platform/src/config.rs", r"pub const SETTLED: Duration = Duration::from_secs\((\d+)\);"
 )

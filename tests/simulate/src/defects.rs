@@ -62,6 +62,8 @@ pub enum Defect {
     BansAreLost,
     /// Some pauses that Temporal confirms have no effect.
     PausesAreLost,
+    /// That a generation was just built is not noted, so that catching up does not wait.
+    BuildTimesAreLost,
     /// A request reads some of what it answers from another generation than the live one.
     GenerationsMix,
 }

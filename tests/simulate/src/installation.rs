@@ -15,6 +15,9 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use torale_domain::storage::keys::{CONTROL_TABLE, OUTBOX};
 
+/// Windows of batches: so short that most batches are one message, up to the template's.
+const WINDOWS_MS: [u64; 3] = [20, 1_000, 5_000];
+
 /// Everything that outlives a process.
 #[derive(Debug)]
 pub struct Installation {
@@ -32,6 +35,8 @@ pub struct Installation {
     pub violations: RefCell<Vec<String>>,
     /// Whether one of the consumers is of the release before.
     pub has_earlier_release: Cell<bool>,
+    /// The longest time for which a batch of events waits for more of them, in milliseconds.
+    pub window: u64,
     changed: Arc<Notify>,
     /// Callers and operators that are not done.
     busy: Cell<usize>,
@@ -49,6 +54,7 @@ impl Installation {
             reads: ReadLog::default(),
             violations: RefCell::default(),
             has_earlier_release: Cell::new(false),
+            window: WINDOWS_MS[fastrand::usize(..WINDOWS_MS.len())],
             changed,
             busy: Cell::new(0),
         }

@@ -24,6 +24,8 @@ const SEALING_TIME: Duration = Duration::from_secs(50);
 /// The most messages of one batch of events, and of commands.
 const EVENTS: usize = 30;
 const COMMANDS: usize = 10;
+/// How soon the executor begins.
+const START_MS: u64 = 20;
 /// How often the relay and the sealing job run, and how soon the stream of the control table wakes the relay.
 const SCHEDULE_MS: u64 = 60_000;
 const STREAM_MS: u64 = 2_000;
@@ -35,8 +37,8 @@ const LONG_LIFE: Duration = Duration::from_secs(2);
 pub const SCHEDULES: &str = "task-{task_id}";
 
 /// A pause before what was announced begins.
-async fn start() {
-    sleep(Duration::from_millis(fastrand::u64(..20))).await;
+async fn pause(longest_ms: u64) {
+    sleep(Duration::from_millis(fastrand::u64(..longest_ms))).await;
 }
 
 /// A consumer.
@@ -52,7 +54,7 @@ pub async fn consume(world: &Installation, number: usize, clock: Clock) {
     };
     let mut consumer = start_consumer();
     while world.wait(|| world.events.next()).await {
-        start().await;
+        pause(world.window).await;
         let batch = world.events.receive(EVENTS);
         if batch.is_empty() {
             continue;
@@ -96,7 +98,7 @@ pub async fn relay(world: &Installation) {
 /// The command executor.
 pub async fn execute(world: &Installation) {
     while world.wait(|| world.commands.next()).await {
-        start().await;
+        pause(START_MS).await;
         let batch = world.commands.receive(COMMANDS);
         if batch.is_empty() {
             continue;

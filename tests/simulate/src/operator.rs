@@ -18,9 +18,9 @@ use torale_replay::{Replay, ReplayError, StopSignal};
 const ROUNDS: u32 = 4;
 /// The longest pause before each, and the longest life of a process that dies.
 const PAUSE_MS: u64 = 20_000;
-const LIFE_MS: u64 = 180_000;
-/// Workers of a build.
-const WORKERS: usize = 2;
+const LIFE_MS: u64 = 300_000;
+/// The most workers of a build.
+const WORKERS: usize = 3;
 
 /// Does some things, one after another. What fails is left as it is: the next one finds it so.
 pub async fn operate(tables: &SharedTables, clock: Clock) {
@@ -87,7 +87,7 @@ pub async fn rebuild(replay: &Replay) -> Result<(), ReplayError> {
     drop_others(replay).await?;
     let generation = replay.next_generation(Lanes::DEFAULT).await?;
     replay.begin(&generation).await?;
-    replay.build(&generation.name, WORKERS, &StopSignal::default()).await?;
+    replay.build(&generation.name, fastrand::usize(1..=WORKERS), &StopSignal::default()).await?;
     make_live(replay, &generation).await?;
     drop_others(replay).await
 }
@@ -118,7 +118,7 @@ async fn promote(replay: &Replay) -> Result<(), ReplayError> {
     if !is_built(replay, &generation).await? {
         replay.begin(&generation).await?;
         if let BuildOutcome::OutOfTime =
-            replay.build(&generation.name, WORKERS, &StopSignal::default()).await?
+            replay.build(&generation.name, fastrand::usize(1..=WORKERS), &StopSignal::default()).await?
         {
             return Ok(());
         }

@@ -114,7 +114,8 @@ impl ItemLimits {
         let sizes = [
             (ItemPart::PartitionKey, key.pk.len(), self.pk),
             (ItemPart::SortKey, key.sk.len(), self.sk),
-            (ItemPart::Whole, item_bytes(key, attributes), self.item),
+            // A byte more for each attribute: DynamoDB documents the size of a number as approximate.
+            (ItemPart::Whole, item_bytes(key, attributes) + attributes.len(), self.item),
         ];
         match sizes.into_iter().find(|(_, bytes, limit)| bytes > limit) {
             Some((part, bytes, limit)) => {

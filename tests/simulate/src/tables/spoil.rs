@@ -1,8 +1,8 @@
 //! Planted defects of what is stored.
 
-use crate::defects::{Defect, shows};
+use crate::defects::{Defect, is, shows};
 use torale_domain::storage::item::{Attributes, Key, Value};
-use torale_domain::storage::keys::{AUDIT_SEALS, AUDIT_TABLE, EVENTS_TABLE, OUTBOX};
+use torale_domain::storage::keys::{AUDIT_SEALS, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, OUTBOX};
 
 /// What is stored in place of an item; `None` if it is lost.
 pub(super) fn spoiled(table: &str, key: &Key, item: Option<Attributes>) -> Option<Option<Attributes>> {
@@ -19,6 +19,9 @@ pub(super) fn spoiled(table: &str, key: &Key, item: Option<Attributes>) -> Optio
         && let Some(Value::Text(text)) = attributes.get_mut("record")
     {
         *text = text.replacen("\"status\":", "\"status\":1", 1);
+    }
+    if table == CONTROL_TABLE && is(Defect::BuildTimesAreLost) {
+        attributes.remove("built_at");
     }
     Some(Some(attributes))
 }
