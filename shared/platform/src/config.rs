@@ -73,7 +73,7 @@ pub const COMMANDS_QUEUE: &str = "torale-commands";
 /// Name of the event queue.
 pub const EVENTS_QUEUE: &str = "torale-events";
 
-/// Longest time for one call of the store by the SDK, retries included. An attempt without the SDK may precede it.
+/// Longest time for one call of the store, retries included.
 pub const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time for one attempt of such a call.
 pub const STORE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);

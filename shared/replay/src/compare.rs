@@ -190,7 +190,8 @@ impl Replay {
         self.compare(Expected::Log(generation.lanes), generation, pause, || async { Ok(()) }).await
     }
 
-    /// Repairs what a comparison with the log has found, as [`Self::repair`] does.
+    /// Repairs what [`Self::verify`] has found of this generation, as [`Self::repair`] does. Another comparison would
+    /// make it what something else is.
     ///
     /// # Errors
     /// As [`Self::repair`].

@@ -26,13 +26,13 @@ struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// How many seeds to run.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     cases: u64,
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     from: u64,
     /// How many run at once.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     jobs: u64,
     /// Goes on after a failure.
     #[arg(long)]

@@ -62,6 +62,9 @@ pub struct SimulationOutcome {
     pub digest: u64,
 }
 
+/// The seed of the beginning: no schedule is likely to have it.
+const BEGINNING_SEED: u64 = 0x5eed_0f7e_be91_0000;
+
 thread_local! {
     static SIMULATES: Cell<bool> = const { Cell::new(false) };
     static PANIC: Cell<Option<String>> = const { Cell::new(None) };
@@ -73,13 +76,12 @@ thread_local! {
 /// If the runtime cannot be made.
 pub fn run(schedule: &Simulation) -> SimulationOutcome {
     watch_panics();
-    let tables = beginning().clone();
-    clock::follow(schedule.seed ^ schedule.choice.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    defects::plant(schedule.defect);
-    let (theme, messages) = messages(schedule);
-    let runtime = runtime();
     let result = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(async {
+        let tables = beginning().clone();
+        clock::follow(schedule.seed ^ schedule.choice.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        defects::plant(schedule.defect);
+        let (theme, messages) = messages(schedule);
+        let done = runtime().block_on(async {
             trace::begin(schedule.trace);
             let mut odds = Odds::random(&schedule.without);
             theme.raise(&mut odds, &schedule.without);
@@ -88,15 +90,16 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
             });
             faults::replace(odds);
             simulate(tables, &messages, theme).await
-        })
+        });
+        (messages.len(), done)
     }));
-    drop(runtime);
     defects::plant(None);
     let panic = PANIC.take();
-    let failure = panic.or_else(|| result.map_or_else(|_panic| Some("a panic".to_owned()), Result::err));
+    let (messages, done) = result.unwrap_or_else(|_panic| (0, Err("a panic".to_owned())));
+    let failure = panic.or_else(|| done.err());
     SIMULATES.set(false);
     let (trace, digest) = trace::end();
-    SimulationOutcome { failure, messages: messages.len(), trace, digest }
+    SimulationOutcome { failure, messages, trace, digest }
 }
 
 /// A thread with simulated time.
@@ -104,20 +107,23 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
 }
 
-/// The tables with which every schedule begins: an administrator exists. They are made once.
+/// The tables with which every schedule begins. They are made once.
 fn beginning() -> &'static Tables {
     static BEGINNING: OnceLock<Tables> = OnceLock::new();
-    BEGINNING.get_or_init(|| {
-        clock::follow(0);
-        faults::replace(Odds::none());
-        let tables = SharedTables::new(Tables::of(&keys::tables()));
-        let consumer = Consumer::new(tables.store("beginning"), || NOW);
-        let messages = parts::messages(&events::admin());
-        let consumed = runtime().block_on(parts::consume(&consumer, &messages));
-        assert!(consumed.failed.is_empty(), "the administrator is not there");
-        let made = std::mem::take(&mut *tables.lock());
-        made.settled()
-    })
+    BEGINNING.get_or_init(make_beginning)
+}
+
+/// An administrator exists.
+fn make_beginning() -> Tables {
+    clock::follow(BEGINNING_SEED);
+    faults::replace(Odds::none());
+    let tables = SharedTables::new(Tables::of(&keys::tables()));
+    let consumer = Consumer::new(tables.store("beginning"), || NOW);
+    let messages = parts::messages(&events::admin());
+    let consumed = runtime().block_on(parts::consume(&consumer, &messages));
+    assert!(consumed.failed.is_empty(), "the administrator is not there");
+    let made = std::mem::take(&mut *tables.lock());
+    made.settled()
 }
 
 /// From now on, a panic of a thread that simulates is noted and not printed: one in a task of its own would be seen by
@@ -183,11 +189,11 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
     let requests = async {
         if faults::happens(Fault::Caller, "caller") {
             let calling = async { answered = call(world, messages, theme).await };
-            let all = async {
+            let calling_and_sealing = async {
                 futures::join!(calling, seal_now_and_then(world));
                 seal_the_rest(world).await;
             };
-            world.keep_busy(all).await;
+            world.keep_busy(calling_and_sealing).await;
         }
     };
     all([visits.boxed_local(), requests.boxed_local(), webhooks.boxed_local(), work(world).boxed_local()])
@@ -209,4 +215,18 @@ async fn work(world: &Installation) {
     let consumers = clocks::CONSUMERS.iter().enumerate();
     let consumers = consumers.map(|(number, clock)| consume(world, number, *clock).boxed_local());
     all(consumers.chain([relay(world).boxed_local(), execute(world).boxed_local()])).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another process makes it anew, and must replay a seed all the same.
+    #[test]
+    fn the_beginning_is_always_the_same() {
+        let (one, two) = (make_beginning(), make_beginning());
+        for spec in keys::tables() {
+            assert_eq!(one.items(spec.name.as_ref()), two.items(spec.name.as_ref()), "{}", spec.name);
+        }
+    }
 }

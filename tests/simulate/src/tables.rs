@@ -82,6 +82,7 @@ impl Tables {
     /// The same, as if all had been written long ago.
     #[must_use]
     pub fn settled(mut self) -> Self {
+        self.tokens.clear();
         self.tables.values_mut().flat_map(Table::values_mut).for_each(Partition::settle);
         self
     }

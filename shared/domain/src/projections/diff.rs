@@ -15,8 +15,8 @@ use crate::storage::write::{Action, Write};
 use crate::values::ids::{ClerkUserId, EntityKey, TaskId};
 use std::collections::{BTreeMap, HashMap};
 
-/// The entity that another one's contributions change: they must be read together.
-pub(crate) fn changed_by(key: &EntityKey, entity: &Entity) -> Option<EntityKey> {
+/// The entity that another one's contributions are added to: they must be read together.
+pub(crate) fn adds_to(key: &EntityKey, entity: &Entity) -> Option<EntityKey> {
     match key {
         EntityKey::Execution(_) => views::task_of(&entity.state).map(EntityKey::Task),
         EntityKey::User(_) => views::named_by(&entity.state).map(EntityKey::Identity),

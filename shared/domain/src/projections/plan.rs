@@ -6,7 +6,7 @@
 //! [`EntityReads`] ▸ fold ▸ [`ParentReads`] ▸ diff ▸ [`RankingReads`] ▸ rank ▸ [`CounterReads`] ▸ [`CommitPlan`]
 
 use crate::events::{Event, UnreadableEvent};
-use crate::projections::diff::{ProjectionDiff, changed_by};
+use crate::projections::diff::{ProjectionDiff, adds_to};
 use crate::projections::entity::{self, Entities, Entity};
 use crate::storage::item::{Item, Key};
 use crate::storage::keys::{self, Lanes};
@@ -63,7 +63,7 @@ impl EntityReads {
         let after = entity::fold(&before, events);
         let touched = before.iter().chain(after.iter());
         let mut wanted: BTreeSet<EntityKey> =
-            touched.filter_map(|(key, entity)| changed_by(key, entity)).collect();
+            touched.filter_map(|(key, entity)| adds_to(key, entity)).collect();
         wanted.retain(|entity| !before.contains_key(entity));
         Ok(ParentReads { lanes, before, after, wanted })
     }

@@ -6,13 +6,16 @@ use super::error::StoreError;
 use super::usage::Usage;
 use crate::{aws, config};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use std::sync::{Arc, Mutex};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::CONTROL_TABLE;
 use torale_domain::storage::limits::ItemLimits;
 use torale_domain::values::time::Hour;
+
+/// What grows back of the SDK's quota of retries in a second; a retry takes five.
+const RETRY_TOKENS: f32 = 50.0;
 
 /// The store of one function instance.
 #[derive(Debug, Clone)]
@@ -35,8 +38,14 @@ impl Store {
             .operation_timeout(config::STORE_TIMEOUT)
             .operation_attempt_timeout(config::STORE_ATTEMPT_TIMEOUT)
             .build();
-        let config =
-            config.timeout_config(limits).retry_config(RetryConfig::standard().with_max_attempts(3)).build();
+        // By default it grows back with successes alone, and direct reads are none of the SDK's.
+        let quota = TokenBucket::builder().capacity(500).refill_rate(RETRY_TOKENS).build();
+        let retries = RetryPartition::custom("dynamodb").token_bucket(quota).build();
+        let config = config
+            .timeout_config(limits)
+            .retry_partition(retries)
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .build();
         Self::from(Client::from_conf(config))
     }
 

@@ -1,10 +1,10 @@
-//! The calls on tables by the SDK: nothing else in this crate speaks DynamoDB.
+//! The calls on tables: nothing else in this crate speaks DynamoDB.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | `read`, `write`, `transact`, `administer` | the calls |
 //! | `convert`, `expression` | items and expressions as the SDK has them |
-//! | `direct`, `json` | reads without the SDK's orchestration, and their JSON |
+//! | `direct`, `json` | frequent reads without the SDK's orchestration, and their JSON |
 
 mod administer;
 mod convert;
@@ -19,11 +19,13 @@ use super::calls::{
     BatchRead, BatchWrite, Call, CappedCount, IfExists, RangeQuery, ReadPage, Scan, TableCalls,
     TableDescription, Update, UpdateResult,
 };
-use super::error::TransactError;
+use super::error::{StoreError, TransactError};
 use super::usage::Usage;
+use crate::config::STORE_TIMEOUT;
 use aws_sdk_dynamodb::Client;
-use direct::DirectCalls;
+use direct::DirectReads;
 use futures::future::BoxFuture;
+use tokio::time::timeout;
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::TableSpec;
 use torale_domain::storage::read::Range;
@@ -33,27 +35,33 @@ use torale_domain::storage::write::Write;
 #[derive(Debug, Clone)]
 pub(super) struct DynamoDb {
     client: Client,
-    direct: DirectCalls,
+    direct: DirectReads,
 }
 
 impl From<Client> for DynamoDb {
     fn from(client: Client) -> Self {
-        let (direct, client) = DirectCalls::of(&client);
+        let (direct, client) = DirectReads::of(&client);
         Self { client, direct }
     }
 }
 
+/// A read within the time of a call, whoever makes it.
+async fn limited<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let read = timeout(STORE_TIMEOUT, reading).await;
+    read.unwrap_or_else(|_elapsed| Err(StoreError::Unavailable("no answer in time".to_owned())))
+}
+
 impl TableCalls for DynamoDb {
     fn get<'a>(&'a self, table: &'a str, key: &'a Key, usage: &'a Usage) -> Call<'a, Option<Item>> {
-        Box::pin(self.get_item(table, key, usage))
+        Box::pin(limited(self.get_item(table, key, usage)))
     }
 
     fn get_batch<'a>(&'a self, batch: BatchRead<'a>, usage: &'a Usage) -> Call<'a, (Vec<Item>, Vec<Key>)> {
-        Box::pin(self.batch_get_item(batch, usage))
+        Box::pin(limited(self.batch_get_item(batch, usage)))
     }
 
     fn query<'a>(&'a self, query: RangeQuery<'a>, usage: &'a Usage) -> Call<'a, ReadPage> {
-        Box::pin(self.query_range(query, usage))
+        Box::pin(limited(self.query_range(query, usage)))
     }
 
     fn count<'a>(&'a self, table: &'a str, range: &'a Range, usage: &'a Usage) -> Call<'a, CappedCount> {

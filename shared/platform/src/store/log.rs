@@ -175,11 +175,24 @@ mod tests {
 
     #[test]
     fn unpack_refuses_what_would_fill_the_memory() {
-        let packed = compression::compress(&vec![b'\x1e'; MAX_UNPACKED + 1], 1).unwrap();
-        assert!(packed.len() < 10_000);
-        assert_eq!(unpack(&packed).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        // What is left of it is not a part of the next one.
-        assert_eq!(unpack(&pack(&["{}"]).unwrap()).unwrap(), ["{}"]);
+        let packed =
+            |bytes| compression::compress(format!("\x1e{:1$}", "", bytes - 1).as_bytes(), 1).unwrap();
+        assert_eq!(unpack(&packed(MAX_UNPACKED)).unwrap().len(), 1);
+        for bytes in [MAX_UNPACKED + 1, 3 * MAX_UNPACKED] {
+            assert!(packed(bytes).len() < 10_000);
+            assert_eq!(unpack(&packed(bytes)).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+    }
+
+    /// A thread keeps what it unpacks with.
+    #[test]
+    fn unpack_is_not_disturbed_by_an_item_that_could_not_be_unpacked() {
+        let good = pack(&["{}"]).unwrap();
+        let large = compression::compress(&vec![b'\x1e'; 3 * MAX_UNPACKED], 1).unwrap();
+        for bad in [large.as_slice(), &good[..good.len() - 3], b"no zstd at all"] {
+            assert!(unpack(bad).is_err());
+            assert_eq!(unpack(&good).unwrap(), ["{}"]);
+        }
     }
 
     #[test]

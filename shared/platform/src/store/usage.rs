@@ -57,10 +57,6 @@ impl Usage {
         self.write_halves.fetch_add(capacity.iter().map(|c| halves(units(Some(c)))).sum(), Ordering::Relaxed);
     }
 
-    pub(super) fn add_write_units(&self, units: f64) {
-        self.write_halves.fetch_add(halves(units), Ordering::Relaxed);
-    }
-
     pub(super) fn add_round_trips(&self, round_trips: u64) {
         self.round_trips.fetch_add(round_trips, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Calls of the store without the SDK's orchestration (docs/adr/0028-calls-without-orchestration.md).
+//! Reads of the store without the SDK's orchestration (docs/adr/0028-reads-without-orchestration.md).
 
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_dynamodb::config::{ConfigBag, Credentials, Intercept, RuntimeComponents};
@@ -6,9 +6,12 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use torale_domain::projections::generation::GenerationPointer;
-use torale_domain::storage::keys;
+use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::storage::read::Range;
 use torale_domain::values::digest::{sha256, sha256_hex};
+use torale_platform::store::calls::{BatchRead, ForeignAttributes, RangeQuery};
 use torale_platform::store::{Store, Usage};
 use torale_testkit::interceptor::Interceptor;
 use torale_testkit::stack::{Stack, config};
@@ -100,7 +103,61 @@ async fn later_reads_leave_without_the_sdks_orchestration_and_with_a_valid_signa
     }
 }
 
-/// Once refused for want of capacity, a read succeeds by the SDK, which counts as one read.
+/// The requests that the SDK and a direct read make for the same call.
+async fn both_requests(stack: &Stack, read: impl AsyncFn(&Store)) -> [Sent; 2] {
+    let sent = KeepSent::default();
+    let store = Store::new(config(stack.port).interceptor(sent.clone()));
+    read(&store).await;
+    read(&store).await;
+    let sent: [Sent; 2] = sent.0.lock().unwrap().clone().try_into().unwrap();
+    assert_eq!(sent.each_ref().map(is_orchestrated), [true, false]);
+    sent
+}
+
+/// A field that only one of them sent would be lost from an instance's second call on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn direct_reads_send_what_the_sdk_sends() {
+    let (stack, usage) = (Stack::start().await, Usage::default());
+    let key = keys::live_generation();
+    let range = Range {
+        pk: key.pk.clone(),
+        from: Some("a".to_owned()),
+        to: Some("z".to_owned()),
+        descending: true,
+        limit: Some(7),
+        attributes: Some(&["generation", "lanes"]),
+    };
+    let get = async |store: &Store| drop(store.calls().get(CONTROL_TABLE, &key, &usage).await.unwrap());
+    let batch = async |store: &Store, attributes| {
+        let keys = vec![key.clone(), keys::last_generation()];
+        let foreign = ForeignAttributes::Refuse;
+        let batch = BatchRead { table: CONTROL_TABLE, keys, attributes, consistent: false, foreign };
+        store.calls().get_batch(batch, &usage).await.unwrap();
+    };
+    let query = async |store: &Store| {
+        let (after, foreign) = (Some(key.clone()), ForeignAttributes::Refuse);
+        let query =
+            RangeQuery { table: CONTROL_TABLE, range: range.clone(), after, consistent: true, foreign };
+        store.calls().query(query, &usage).await.unwrap();
+    };
+
+    for [sdk, direct] in [
+        both_requests(&stack, get).await,
+        both_requests(&stack, async |store| batch(store, None).await).await,
+        both_requests(&stack, async |store| batch(store, Some(&["generation", "lanes"])).await).await,
+        both_requests(&stack, query).await,
+    ] {
+        let json = |sent: &Sent| serde_json::from_slice::<serde_json::Value>(&sent.body).unwrap();
+        assert_eq!(json(&direct), json(&sdk));
+        assert_eq!(direct.uri, sdk.uri);
+        for name in ["content-type", "x-amz-target", "user-agent"] {
+            assert_eq!(direct.headers[name], sdk.headers[name], "{name}");
+        }
+    }
+}
+
+/// Once refused for want of capacity, a read succeeds by the SDK, which counts as one read, and the SDK makes the next
+/// ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn read_that_fails_is_made_again_by_the_sdk() {
     let (stack, sent, fails) = (Stack::start().await, KeepSent::default(), Arc::new(AtomicBool::new(false)));
@@ -122,6 +179,11 @@ async fn read_that_fails_is_made_again_by_the_sdk() {
 
     assert_eq!(before, after);
     assert_eq!(usage.read_units(), 1.0);
-    let sent = sent.0.lock().unwrap().clone();
-    assert_eq!(sent.iter().map(is_orchestrated).collect::<Vec<_>>(), [true, false, true]);
+    let sent_so_far = || sent.0.lock().unwrap().iter().map(is_orchestrated).collect::<Vec<_>>();
+    assert_eq!(sent_so_far(), [true, false, true]);
+    read(&usage).await;
+    assert_eq!(sent_so_far(), [true, false, true, true]);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    read(&usage).await;
+    assert_eq!(sent_so_far(), [true, false, true, true, false], "a second later");
 }

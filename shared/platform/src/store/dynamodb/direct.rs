@@ -1,11 +1,10 @@
-//! Calls on DynamoDB without the SDK's orchestration, which takes a function most of its CPU time
-//! (docs/adr/0028-calls-without-orchestration.md).
+//! Reads of DynamoDB without the SDK's orchestration, which takes a function most of its CPU time
+//! (docs/adr/0028-reads-without-orchestration.md).
 //!
-//! Such a call uses what the SDK has resolved for the client's first one: endpoint, credentials, connections, time
-//! limit. It is attempted once. Whatever is not a plain success is left to the SDK, which makes the call again with its
-//! retries and its errors.
+//! Such a read uses what the SDK has resolved for the client's first call: endpoint, credentials, connections, time
+//! limit. It is attempted once. Whatever is not a plain success is left to the SDK, which reads again with its retries
+//! and its errors, and makes the reads of the next second, too.
 
-use super::json::ConditionFailed;
 use crate::store::error::StoreError;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
@@ -19,29 +18,32 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::identity::{Identity, ResolveCachedIdentity};
 use aws_smithy_runtime_api::client::interceptors::context::{Input, InterceptorContext, Output};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::GetIdentityResolver;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::timeout::TimeoutConfig;
 use http::{Request, Uri};
 use http_body_util::BodyExt;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::sync::{Arc, OnceLock, Weak};
-use tokio::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use tokio::time::{Duration, Instant, timeout};
 
 /// The service, as its signatures name it.
 const SERVICE: &str = "dynamodb";
 /// The kind of its signatures, as the SDK names it.
 const SIGNATURE: AuthSchemeId = AuthSchemeId::new("sigv4");
-/// The longest time of an attempt by a client without a limit.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// How long reads are left to the SDK after one that failed.
+const REST: Duration = Duration::from_secs(1);
 
-/// Calls on DynamoDB in the manner of a client.
+/// Reads of DynamoDB in the manner of a client.
 #[derive(Debug, Clone)]
-pub(super) struct DirectCalls {
+pub(super) struct DirectReads {
     resolved: Arc<OnceLock<Resolved>>,
     region: String,
-    /// Those of tests and benchmarks.
+    /// Until when reads are left to the SDK.
+    rests_until: Arc<Mutex<Option<Instant>>>,
+    /// Those of tests and benchmarks. Of their hooks, the three that those implement are called.
     interceptors: Vec<SharedInterceptor>,
 }
 
@@ -52,19 +54,20 @@ struct Resolved {
     connector: SharedHttpConnector,
     uri: Uri,
     user_agent: String,
-    limit: Duration,
+    limit: Option<Duration>,
 }
 
-/// The answer to an attempt.
-struct Answer {
-    succeeded: bool,
-    body: SdkBody,
+/// Why an attempt brought no answer.
+enum Failed {
+    /// An interceptor failed, as if no request could leave: the SDK would fail as well.
+    Interceptor(BoxError),
+    /// Whatever else: the SDK reads again.
+    Attempt(String),
 }
 
-impl Answer {
-    /// What its body says, if it has this form.
-    fn json<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_slice(self.body.bytes()?).ok()
+impl From<BoxError> for Failed {
+    fn from(error: BoxError) -> Self {
+        Self::Interceptor(error)
     }
 }
 
@@ -91,8 +94,8 @@ impl Intercept for KeepResolved {
     }
 }
 
-impl DirectCalls {
-    /// Direct calls in the manner of a client, and that client as one that keeps what they need.
+impl DirectReads {
+    /// Direct reads in the manner of a client, and that client as one that keeps what they need.
     pub(super) fn of(client: &Client) -> (Self, Client) {
         let config = client.config();
         let resolved = Arc::default();
@@ -100,11 +103,11 @@ impl DirectCalls {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let interceptors = config.interceptors().collect();
         let client = Client::from_conf(config.to_builder().interceptor(keep).build());
-        (Self { resolved, region, interceptors }, client)
+        (Self { resolved, region, rests_until: Arc::default(), interceptors }, client)
     }
 
-    /// The answer to a read; `None` if the SDK has to make the call: it is the client's first, or did not succeed, or
-    /// its answer has another form.
+    /// The answer to a read; `None` if the SDK has to read: it is the client's first call, it did not succeed, or its
+    /// answer has another form.
     ///
     /// # Errors
     /// If an interceptor fails, as a call of the SDK would.
@@ -113,38 +116,45 @@ impl DirectCalls {
         operation: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Option<T>, StoreError> {
-        let answer = self.call(operation, body).await?.filter(|answer| answer.succeeded);
-        Ok(answer.and_then(|answer| answer.json()))
+        let Some((resolved, body)) = self.resolved.get().zip(body).filter(|_| !self.rests()) else {
+            return Ok(None);
+        };
+        let attempt = self.attempt(resolved, operation, body);
+        let answered = match resolved.limit {
+            Some(limit) => timeout(limit, attempt).await.unwrap_or_else(|_| fails("no answer in time")),
+            None => attempt.await,
+        };
+        let parsed =
+            answered.and_then(|body| serde_json::from_slice(body.bytes().unwrap_or_default()).or_else(fails));
+        match parsed {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Failed::Interceptor(error)) => Err(StoreError::Unavailable(error.to_string())),
+            Err(Failed::Attempt(reason)) => {
+                self.rest(operation, &reason);
+                Ok(None)
+            }
+        }
     }
 
-    /// The same for a conditional write of one item. As with the SDK's retries, one that fails may have taken effect
-    /// before it is made again.
-    ///
-    /// # Errors
-    /// If an interceptor fails, as a call of the SDK would.
-    pub(super) async fn write<T: DeserializeOwned>(
-        &self,
-        operation: &str,
-        body: Option<Vec<u8>>,
-    ) -> Result<Option<Result<T, ConditionFailed>>, StoreError> {
-        let Some(answer) = self.call(operation, body).await? else { return Ok(None) };
-        Ok(if answer.succeeded { answer.json().map(Ok) } else { answer.json().map(Err) })
+    fn rests(&self) -> bool {
+        let until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
     }
 
-    async fn call(&self, operation: &str, body: Option<Vec<u8>>) -> Result<Option<Answer>, StoreError> {
-        let Some((resolved, body)) = self.resolved.get().zip(body) else { return Ok(None) };
-        let attempt = tokio::time::timeout(resolved.limit, self.attempt(resolved, operation, body));
-        let answered = attempt.await.unwrap_or(Ok(None));
-        answered.map_err(|error| StoreError::Unavailable(error.to_string()))
+    /// Leaves reads to the SDK for a while. Of many that fail at once the first one is logged.
+    fn rest(&self, operation: &str, reason: &str) {
+        let now = Instant::now();
+        let before = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner).replace(now + REST);
+        if before.is_none_or(|until| until <= now) {
+            tracing::warn!(operation, reason, "a direct read failed; the SDK reads");
+        }
     }
 
-    async fn attempt(
-        &self,
-        resolved: &Resolved,
-        operation: &str,
-        body: Vec<u8>,
-    ) -> Result<Option<Answer>, BoxError> {
-        let Some(request) = resolved.request(operation, body, &self.region).await else { return Ok(None) };
+    /// The body of a successful answer.
+    async fn attempt(&self, resolved: &Resolved, operation: &str, body: Vec<u8>) -> Result<SdkBody, Failed> {
+        let Some(request) = resolved.request(operation, body, &self.region).await else {
+            return fails("it can't be signed");
+        };
         let (components, config) = (&resolved.components, &mut ConfigBag::base());
         let mut context = InterceptorContext::new(Input::erase(()));
         context.enter_serialization_phase();
@@ -155,9 +165,9 @@ impl DirectCalls {
             interceptor.modify_before_transmit(&mut (&mut context).into(), components, config)?;
         }
         context.enter_transmit_phase();
-        let Some(request) = context.take_request() else { return Ok(None) };
-        let Ok(mut response) = resolved.connector.call(request).await else { return Ok(None) };
-        let Ok(body) = response.take_body().collect().await else { return Ok(None) };
+        let Some(request) = context.take_request() else { return fails("an interceptor took the request") };
+        let mut response = resolved.connector.call(request).await.or_else(fails)?;
+        let body = response.take_body().collect().await.or_else(fails)?;
         *response.body_mut() = SdkBody::from(body.to_bytes());
         context.set_response(response);
         context.enter_before_deserialization_phase();
@@ -170,12 +180,28 @@ impl DirectCalls {
         for interceptor in &self.interceptors {
             interceptor.read_after_deserialization(&(&context).into(), components, config)?;
         }
-        let answer = |response: &mut HttpResponse| Answer {
-            succeeded: response.status().is_success(),
-            body: response.take_body(),
-        };
-        Ok(context.response_mut().map(answer))
+        let Some(response) = context.response_mut() else { return fails("no answer") };
+        let (status, body) = (response.status(), response.take_body());
+        if status.is_success() {
+            return Ok(body);
+        }
+        fails(format!("{} {}", status.as_u16(), kind_of_error(body.bytes())))
     }
+}
+
+fn fails<T>(reason: impl ToString) -> Result<T, Failed> {
+    Err(Failed::Attempt(reason.to_string()))
+}
+
+/// The type that an error of DynamoDB names.
+fn kind_of_error(body: Option<&[u8]>) -> String {
+    #[derive(Deserialize)]
+    struct Error {
+        #[serde(rename = "__type")]
+        kind: String,
+    }
+    let error = body.and_then(|body| serde_json::from_slice::<Error>(body).ok());
+    error.and_then(|Error { kind }| kind.rsplit('#').next().map(str::to_owned)).unwrap_or_default()
 }
 
 impl Resolved {
@@ -189,7 +215,7 @@ impl Resolved {
             components: components.clone(),
             uri: request.uri().parse().ok()?,
             user_agent: request.headers().get("user-agent")?.to_owned(),
-            limit: limits.operation_attempt_timeout().unwrap_or(PATIENCE),
+            limit: limits.operation_attempt_timeout(),
         })
     }
 

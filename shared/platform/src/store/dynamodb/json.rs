@@ -2,9 +2,8 @@
 //! an attribute of a kind that this system never writes makes it unreadable.
 
 use super::convert::StoredItem;
-use aws_sdk_dynamodb::operation::put_item::builders::PutItemInputBuilder;
+use crate::store::usage::CAPACITY;
 use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,9 +16,6 @@ use std::fmt;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{PK, SK};
 
-/// Every call asks for the capacity that it consumed.
-const CAPACITY: &str = "TOTAL";
-
 /// The request of a `GetItem`, strongly consistent.
 pub(super) fn get(table: &str, key: &StoredItem) -> Option<Vec<u8>> {
     #[derive(Serialize)]
@@ -30,7 +26,7 @@ pub(super) fn get(table: &str, key: &StoredItem) -> Option<Vec<u8>> {
         consistent_read: bool,
         return_consumed_capacity: &'a str,
     }
-    let (key, return_consumed_capacity) = (SentItem(key), CAPACITY);
+    let (key, return_consumed_capacity) = (SentItem(key), CAPACITY.as_str());
     let request = GetItem { table_name: table, key, consistent_read: true, return_consumed_capacity };
     serde_json::to_vec(&request).ok()
 }
@@ -60,7 +56,7 @@ pub(super) fn get_batch(table: &str, request: &KeysAndAttributes) -> Option<Vec<
         expression_attribute_names: request.expression_attribute_names(),
     };
     let request_items = BTreeMap::from([(table, keys)]);
-    serde_json::to_vec(&BatchGetItem { request_items, return_consumed_capacity: CAPACITY }).ok()
+    serde_json::to_vec(&BatchGetItem { request_items, return_consumed_capacity: CAPACITY.as_str() }).ok()
 }
 
 /// The request of a `Query`.
@@ -92,63 +88,7 @@ pub(super) fn query(input: &QueryInputBuilder) -> Option<Vec<u8>> {
         expression_attribute_names: input.get_expression_attribute_names(),
         expression_attribute_values: input.get_expression_attribute_values().as_ref().map(SentItem),
         exclusive_start_key: input.get_exclusive_start_key().as_ref().map(SentItem),
-        return_consumed_capacity: CAPACITY,
-    };
-    serde_json::to_vec(&request).ok()
-}
-
-/// The request of a `PutItem`.
-pub(super) fn put(input: &PutItemInputBuilder) -> Option<Vec<u8>> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct PutItem<'a> {
-        table_name: &'a Option<String>,
-        item: Option<SentItem<'a>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        condition_expression: &'a Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        expression_attribute_names: &'a Option<HashMap<String, String>>,
-        return_consumed_capacity: &'a str,
-    }
-    let request = PutItem {
-        table_name: input.get_table_name(),
-        item: input.get_item().as_ref().map(SentItem),
-        condition_expression: input.get_condition_expression(),
-        expression_attribute_names: input.get_expression_attribute_names(),
-        return_consumed_capacity: CAPACITY,
-    };
-    serde_json::to_vec(&request).ok()
-}
-
-/// The request of an `UpdateItem`.
-pub(super) fn update(input: &UpdateItemInputBuilder) -> Option<Vec<u8>> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct UpdateItem<'a> {
-        table_name: &'a Option<String>,
-        key: Option<SentItem<'a>>,
-        update_expression: &'a Option<String>,
-        condition_expression: &'a Option<String>,
-        expression_attribute_names: &'a Option<HashMap<String, String>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        expression_attribute_values: Option<SentItem<'a>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        return_values: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        return_values_on_condition_check_failure: Option<&'a str>,
-        return_consumed_capacity: &'a str,
-    }
-    let on_failure = input.get_return_values_on_condition_check_failure();
-    let request = UpdateItem {
-        table_name: input.get_table_name(),
-        key: input.get_key().as_ref().map(SentItem),
-        update_expression: input.get_update_expression(),
-        condition_expression: input.get_condition_expression(),
-        expression_attribute_names: input.get_expression_attribute_names(),
-        expression_attribute_values: input.get_expression_attribute_values().as_ref().map(SentItem),
-        return_values: input.get_return_values().as_ref().map(|values| values.as_str()),
-        return_values_on_condition_check_failure: on_failure.as_ref().map(|values| values.as_str()),
-        return_consumed_capacity: CAPACITY,
+        return_consumed_capacity: CAPACITY.as_str(),
     };
     serde_json::to_vec(&request).ok()
 }
@@ -195,32 +135,6 @@ pub(super) struct QueryAnswer {
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Capacity {
     pub(super) capacity_units: f64,
-}
-
-/// The answer to a `PutItem`, or to an `UpdateItem`.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct WriteAnswer {
-    pub(super) attributes: Option<ReadItem>,
-    #[serde(default)]
-    pub(super) consumed_capacity: Capacity,
-}
-
-/// The answer to a write whose condition does not hold, and the item if it was asked for. No other error has this
-/// form.
-#[derive(Deserialize)]
-pub(super) struct ConditionFailed {
-    #[serde(rename = "__type", deserialize_with = "condition_failed")]
-    _type: (),
-    #[serde(rename = "Item")]
-    pub(super) item: Option<ReadItem>,
-}
-
-/// Reads a type of error that is preceded by its namespace.
-fn condition_failed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    let error = String::deserialize(deserializer)?;
-    let is_meant = error.rsplit('#').next() == Some("ConditionalCheckFailedException");
-    if is_meant { Ok(()) } else { Err(D::Error::custom("another error")) }
 }
 
 /// Attributes as a request has them.

@@ -3,7 +3,6 @@
 use super::DynamoDb;
 use super::convert;
 use super::expression::Expression;
-use super::json::{self, ReadItem, WriteAnswer};
 use crate::store::calls::{
     BatchWrite, IfExists, NumberComparison, SetValue, Update, UpdateCondition, UpdateResult,
 };
@@ -42,15 +41,6 @@ impl DynamoDb {
             .set_condition_expression(expression.conditions(conditions))
             .set_expression_attribute_names(expression.names())
             .return_consumed_capacity(CAPACITY);
-        let direct = self.direct.write::<WriteAnswer>("PutItem", json::put(call.as_input()));
-        match direct.await? {
-            Some(Ok(answer)) => {
-                usage.add_write_units(answer.consumed_capacity.capacity_units);
-                return Ok(true);
-            }
-            Some(Err(_condition_failed)) => return Ok(false),
-            None => {}
-        }
         match call.send().await {
             Ok(answer) => {
                 usage.add_write(answer.consumed_capacity.as_slice());
@@ -91,19 +81,6 @@ impl DynamoDb {
             call = call
                 .return_values(ReturnValue::AllNew)
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        }
-        let direct = self.direct.write::<WriteAnswer>("UpdateItem", json::update(call.as_input()));
-        let attributes =
-            |item: Option<ReadItem>| item.map(|ReadItem(item)| item.attributes).unwrap_or_default();
-        match direct.await? {
-            Some(Ok(answer)) => {
-                usage.add_write_units(answer.consumed_capacity.capacity_units);
-                return Ok(UpdateResult { held: true, attributes: attributes(answer.attributes) });
-            }
-            Some(Err(failed)) => {
-                return Ok(UpdateResult { held: false, attributes: attributes(failed.item) });
-            }
-            None => {}
         }
         let (item, held) = match call.send().await {
             Ok(answer) => {
