@@ -4,7 +4,8 @@
 use super::{assert_same, filled, quiet, rebuild};
 use replay::{ReplayRequest, handle};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::Lanes;
