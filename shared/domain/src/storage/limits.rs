@@ -111,11 +111,12 @@ impl ItemLimits {
     }
 
     fn check_parts(&self, key: &Key, attributes: &Attributes) -> Result<(), DoesNotFit> {
+        // A byte more for each number: DynamoDB documents its size as approximate.
+        let numbers = attributes.values().filter(|value| matches!(value, Value::Number(_))).count();
         let sizes = [
             (ItemPart::PartitionKey, key.pk.len(), self.pk),
             (ItemPart::SortKey, key.sk.len(), self.sk),
-            // A byte more for each attribute: DynamoDB documents the size of a number as approximate.
-            (ItemPart::Whole, item_bytes(key, attributes) + attributes.len(), self.item),
+            (ItemPart::Whole, item_bytes(key, attributes) + numbers, self.item),
         ];
         match sizes.into_iter().find(|(_, bytes, limit)| bytes > limit) {
             Some((part, bytes, limit)) => {
