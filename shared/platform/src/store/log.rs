@@ -175,8 +175,10 @@ mod tests {
 
     #[test]
     fn unpack_refuses_what_would_fill_the_memory() {
-        let packed =
-            |bytes| compression::compress(format!("\x1e{:1$}", "", bytes - 1).as_bytes(), 1).unwrap();
+        let packed = |bytes| {
+            let text = format!("\x1e{}", " ".repeat(bytes - 1));
+            compression::compress(text.as_bytes(), 1).unwrap()
+        };
         assert_eq!(unpack(&packed(MAX_UNPACKED)).unwrap().len(), 1);
         for bytes in [MAX_UNPACKED + 1, 3 * MAX_UNPACKED] {
             assert!(packed(bytes).len() < 10_000);
