@@ -22,7 +22,7 @@ const HAPPENED: [&str; 12] = [
 
 #[test]
 fn what_must_hold_does_at_the_end_of_schedules_under_faults() {
-    for seed in 0..switches::number("TORALE_CASES", 150) {
+    for seed in 0..switches::number("TORALE_CASES", 300) {
         let outcome = run(&Simulation { seed, ..Simulation::default() });
         assert_eq!(outcome.failure, None, "cargo simulate --seed {seed}");
     }
