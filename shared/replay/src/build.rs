@@ -51,13 +51,14 @@ impl Replay {
         }
         if self.store.control(&keys::dropping(&generation.name), &self.usage).await?.is_some() {
             let name = &generation.name;
-            return Err(ReplayError::Refused(format!("{name} was dropped: a name is used once")));
+            let why = "was dropped: a name is used once. If it is still listed, drop it again to the end";
+            return Err(ReplayError::Refused(format!("{name} {why}")));
         }
         if let Some(board) = self.board(&generation.name).await? {
             if board.plan.lanes != generation.lanes.count() {
                 let (name, lanes) = (&generation.name, board.plan.lanes);
                 return Err(ReplayError::Refused(format!(
-                    "{name} is being built with {lanes} lanes; drop it first"
+                    "{name} is being built with {lanes} lanes; drop it and build another"
                 )));
             }
             return Ok(board);
@@ -69,7 +70,9 @@ impl Replay {
         self.store.create_table(&TableSpec { name: generation.table(), ..spec }).await?;
         if !self.store.is_empty(&generation.table()).await? {
             let name = &generation.name;
-            return Err(ReplayError::Refused(format!("{name} holds items but has no plan; drop it first")));
+            return Err(ReplayError::Refused(format!(
+                "{name} holds items but has no plan; drop it and build another"
+            )));
         }
         let board = RebuildBoard::new(RebuildPlan {
             generation: generation.name.clone(),
@@ -78,7 +81,10 @@ impl Replay {
             cut: self.settled(),
             started_at: self.now(),
         });
-        let mut writes = vec![insert(keys::rebuild_plan(&generation.name), plan(&board.plan)?)];
+        let mut writes = vec![
+            insert(keys::rebuild_plan(&generation.name), plan(&board.plan)?),
+            must_not_exist(keys::dropping(&generation.name)),
+        ];
         for (unit, progress) in &board.units {
             writes.push(insert(keys::rebuild_unit(&generation.name, &unit.name()), progress.store()?));
         }
@@ -186,7 +192,7 @@ impl Replay {
     ) -> Result<Option<(StoreSink, UnitProgress)>, ReplayError> {
         if read.written_otherwise {
             let reason =
-                format!("{} was begun by an earlier release: drop it and begin anew", plan.generation);
+                format!("{} was begun by an earlier release: drop it and build another", plan.generation);
             return Err(ReplayError::Refused(reason));
         }
         let sink = StoreSink::new(self.clone(), plan.clone(), holder.to_owned(), &read)?;
@@ -257,6 +263,10 @@ fn plan(plan: &RebuildPlan) -> Result<Attributes, ReplayError> {
 /// The check that an item exists.
 pub(crate) fn must_exist(key: Key) -> Write {
     Write { key, action: Action::Check, conditions: vec![Condition::Present(PK.to_owned())] }
+}
+
+fn must_not_exist(key: Key) -> Write {
+    Write { key, action: Action::Check, conditions: vec![Condition::Absent(PK.to_owned())] }
 }
 
 pub(crate) const fn delete(key: Key) -> Write {

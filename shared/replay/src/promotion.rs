@@ -193,9 +193,10 @@ impl Replay {
         // Its table may have been deleted already.
         let known = pointer.written_generations().any(|written| written.name == name);
         let since = match self.store.control(&keys::dropping(name), &self.usage).await? {
-            Some(item) => Timestamp::from_millis(i64::try_from(item.number(AT)).unwrap_or(0)),
-            None if known || self.exists(name).await? => self.begin_drop(&pointer, name).await?,
-            None => return Ok(false),
+            Some(item) if !known => Timestamp::from_millis(i64::try_from(item.number(AT)).unwrap_or(0)),
+            None if !known && !self.exists(name).await? => return Ok(false),
+            // A pointer that was restored may name one that was dropped before.
+            Some(_) | None => self.begin_drop(&pointer, name).await?,
         };
         tokio::time::sleep(self.until_settled(since)).await;
         let mut items = Vec::new();
@@ -220,8 +221,8 @@ impl Replay {
     /// Removes the metadata: from here on nothing writes, builds or promotes the generation.
     async fn begin_drop(&self, pointer: &GenerationPointer, name: &str) -> Result<Timestamp, ReplayError> {
         let shadow = pointer.shadow.as_ref().is_some_and(|shadow| shadow.generation.name == name);
-        // A generation that was never built or a shadow has no writers to wait for.
-        let written = shadow || self.position(name).await?.is_some();
+        // A generation that was never begun has no writers to wait for.
+        let written = shadow || self.position(name).await?.is_some() || self.board(name).await?.is_some();
         let at = if written { self.now() } else { Timestamp::from_millis(0) };
         let marker = Attributes::from([(AT.to_owned(), Value::from(at))]);
         let writes = vec![
@@ -243,7 +244,12 @@ impl Replay {
         let last = self.store.control(&keys::last_generation(), &self.usage).await?;
         let last = last.and_then(|item| u64::try_from(item.number(NUMBER)).ok());
         let greatest = names.iter().filter_map(|name| generation_number(name)).chain(last).max().unwrap_or(0);
-        Ok(Generation { name: format!("g{}", greatest + 1), lanes })
+        let mut number = greatest + 1;
+        // The last number may be lost, or restored from before.
+        while self.store.control(&keys::dropping(&format!("g{number}")), &self.usage).await?.is_some() {
+            number += 1;
+        }
+        Ok(Generation { name: format!("g{number}"), lanes })
     }
 
     /// Notes that a name is used, so that none after it gets the same.

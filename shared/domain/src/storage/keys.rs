@@ -39,7 +39,7 @@
 //! | `torale-control` | `generation` | `live` | `generation`, `lanes`; `beside`, `beside_lanes`: the shadow generation | by replay alone |
 //! | `torale-control` | `log` | `beginning` | `hour` of the log's first record | by whoever appends, once an instance |
 //! | `torale-control` | `generation` | `last` | `number`: the greatest in a name of a generation | by replay alone |
-//! | `torale-control` | `rebuild#<generation>` | `plan`, `unit#<unit>`, `position`, `dropping` | see `replay/rebuild.rs` | by replay alone, until the generation is dropped |
+//! | `torale-control` | `rebuild#<generation>` | `plan`, `unit#<unit>`, `position`, `dropping` | see `replay/rebuild.rs` | by replay alone, until the generation is dropped; `dropping` stays |
 //! | `torale-control` | `runs#<generation>#<unit>` | number | `lines` (zstd NDJSON): subtotals, see `replay/rebuild/subtotals.rs` | by replay alone, until the generation is built |
 //! | `torale-control` | `import#<digest>` | `begun` | | by replay alone |
 //! | `torale-control` | `temporal#<SHA-256 of the server's address and the namespace>` | `sync` | `until`, `window`, `seen`: how far its runs were read, see `store/temporal.rs` of the platform | by temporal-sync alone |

@@ -121,7 +121,7 @@ impl StoreSink {
             if left < 0 {
                 return;
             }
-            sleep(Duration::from_millis(left.unsigned_abs()).min(LOOK)).await;
+            sleep(Duration::from_millis(left.unsigned_abs() + 1).min(LOOK)).await;
         }
     }
 

@@ -6,7 +6,8 @@ mod people;
 use super::sink::RebuildSink;
 use crate::log::{self, LogSpan};
 use crate::{Replay, ReplayError, StopSignal};
-use tokio::time::Instant;
+use std::pin::pin;
+use tokio::time::{Duration, Instant, timeout};
 use torale_domain::projections::build::{EntityFault, Subtotals, counter};
 use torale_domain::projections::people::JoinInput;
 use torale_domain::replay::rebuild::fold::EntityFold;
@@ -23,6 +24,9 @@ use torale_platform::store::Usage;
 /// The weight at which subtotals are saved, in bytes of memory. Workers with four times as much memory, or more, cut
 /// them alike: a piece that got no answer and takes effect after another worker has saved it as well changes nothing.
 const SAVED_AT: usize = 32 * 1024 * 1024;
+
+/// How often a claim is renewed during a write, at most.
+const RENEWAL: Duration = Duration::from_secs(1);
 
 /// The result of working on a unit.
 #[derive(Debug)]
@@ -317,6 +321,9 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
             // Many sources may have no items, or were written by an earlier try.
             if usize::try_from(self.taken).unwrap_or(0).is_multiple_of(batch.max(1)) {
                 self.heartbeat().await?;
+                if self.worker.stop.is_due() {
+                    return Ok(TimeCheck::OutOfTime);
+                }
             }
             return Ok(TimeCheck::Continue);
         }
@@ -349,12 +356,24 @@ impl<'a, 'w, P: RebuildSink> UnitWriter<'a, 'w, P> {
     async fn write(&mut self) -> Result<(), ReplayError> {
         let items = std::mem::take(&mut self.batch);
         let count = items.len();
-        self.worker.sink.write(items, &self.usage).await?;
+        self.put(items).await?;
         self.tally.items += u64::try_from(count).unwrap_or(0);
         self.worker.replay.meter.wrote(count);
         self.progress.written = self.progress.written.max(self.taken);
         self.progress.tally.items = self.tally.items;
         self.heartbeat().await
+    }
+
+    /// Writes items; the claim must not end meanwhile, however long that takes.
+    async fn put(&self, items: Vec<Item>) -> Result<(), ReplayError> {
+        let (sink, pause) = (self.worker.sink, self.worker.replay.checkpoint.max(RENEWAL));
+        let mut writing = pin!(sink.write(items, &self.usage));
+        loop {
+            match timeout(pause, &mut writing).await {
+                Ok(written) => return written,
+                Err(_elapsed) => sink.checkpoint(self.unit, self.progress.clone()).await?,
+            }
+        }
     }
 
     async fn save_if_large(&mut self) -> Result<(), ReplayError> {

@@ -246,3 +246,28 @@ impl Resolved {
         Some(params.settings(SigningSettings::default()).build().ok()?.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::config::BehaviorVersion;
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_read_that_failed_the_sdk_reads_for_a_second() {
+        let config = aws_sdk_dynamodb::Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        let (reads, _client) = DirectReads::of(&Client::from_conf(config));
+        assert!(!reads.rests());
+        reads.rest("Query", "400 ThrottlingException");
+        assert!(reads.rests());
+        tokio::time::advance(REST).await;
+        assert!(!reads.rests());
+    }
+
+    #[test]
+    fn an_error_is_logged_by_its_type() {
+        let throttled = br#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"m"}"#;
+        assert_eq!(kind_of_error(Some(throttled)), "ThrottlingException");
+        assert_eq!(kind_of_error(Some(b"<html>")), "");
+        assert_eq!(kind_of_error(None), "");
+    }
+}
