@@ -141,12 +141,12 @@ async fn name_of_a_generation_that_was_dropped_is_not_used_again() {
 
     // The last number is lost.
     let usage = Usage::default();
-    replay.store.delete_all(CONTROL_TABLE, vec![keys::last_generation()], &usage).await.unwrap();
+    stack.store().delete_all(CONTROL_TABLE, vec![keys::last_generation()], &usage).await.unwrap();
     for dropped in ["g2", "g4"] {
         replay.begin(&Generation { name: dropped.to_owned(), ..third.clone() }).await.unwrap();
         assert!(replay.drop_generation(dropped).await.unwrap());
     }
-    replay.store.delete_all(CONTROL_TABLE, vec![keys::last_generation()], &usage).await.unwrap();
+    stack.store().delete_all(CONTROL_TABLE, vec![keys::last_generation()], &usage).await.unwrap();
     assert_eq!(replay.next_generation(Lanes::DEFAULT).await.unwrap().name, "g5");
 }
 
@@ -159,7 +159,7 @@ async fn drop_takes_a_generation_that_was_dropped_before_from_the_pointer() {
     promote(&replay, &second.name).await;
     let copy = replay.store.control(&keys::live_generation(), &Usage::default()).await.unwrap().unwrap();
     assert!(replay.drop_generation("g1").await.unwrap());
-    replay.store.put_all(CONTROL_TABLE, vec![copy], &Usage::default()).await.unwrap();
+    stack.store().put_all(CONTROL_TABLE, vec![copy], &Usage::default()).await.unwrap();
     assert!(replay.pointer().await.unwrap().shadow.is_some());
 
     replay.drop_generation("g1").await.unwrap();
