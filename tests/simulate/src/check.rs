@@ -38,6 +38,7 @@ pub async fn check(world: &Installation, answered: &Answered, damages: bool) -> 
     if let Some(violation) = world.violations.borrow().first() {
         return Err(violation.clone());
     }
+    check_positions(&world.tables.lock())?;
     let mut pointer = live_pointer(&world.tables.lock())?;
     let logged = check_messages(world)?;
     let parsed = logged.iter().map(|body| serde_json::from_str(body)).collect::<Result<Vec<Value>, _>>();
@@ -62,6 +63,18 @@ pub async fn check(world: &Installation, answered: &Answered, damages: bool) -> 
     check_commands(world, &parsed)?;
     check_deactivated(world, &pointer, &parsed, answered)?;
     check_answers(world, &logged).await
+}
+
+/// A generation that was dropped has no position: it could be promoted.
+fn check_positions(tables: &Tables) -> Result<(), String> {
+    let names = tables.names();
+    for item in tables.items(CONTROL_TABLE) {
+        let name = item.key.pk.strip_prefix("rebuild#").filter(|name| item.key == keys::position(name));
+        if let Some(name) = name.filter(|name| !names.contains(&keys::projections_table(name))) {
+            return Err(format!("{name} has a position and no table"));
+        }
+    }
+    Ok(())
 }
 
 fn live_pointer(tables: &Tables) -> Result<GenerationPointer, String> {
