@@ -7,13 +7,13 @@ another file, so that the check can tell that there was any.
 | kind | calls | what they meet |
 |---|---|---|
 | conflict | every second `TransactWriteItems` | cancelled, with `TransactionConflict` for its first item |
-| hot partition | every second call that names the partition `HOT` | throttled; a transaction is cancelled for it |
+| hot partition | every second call of an operation that names the partition `HOT` | throttled; a transaction is cancelled for it |
 | unprocessed | every second batch of several items | only the first half is done, the rest is handed back |
 | slow | all | half a second later than else |
 | stale | reads that are not strongly consistent | each item as it was before its last change, a deleted one too |
-| answer lost | every second write | done, and answered with 500 |
+| answer lost | every second write of an operation | done, and answered with 500 |
 
-Every second one, so that a retry helps, as it does in AWS.
+Every second one, so that a retry helps, as it does in AWS; of each operation, so that none escapes by its turn.
 
 Deleted items are found again by their key, and in a query between items of its answer, since every condition on sort
 keys is a range. They stay away where a filter or a limit would decide about them, in counts, in scans and in
@@ -77,7 +77,7 @@ async def _conflict(operation: str, request: Request, send: Send) -> tuple[Answe
 
 async def _hot_partition(operation: str, request: Request, send: Send) -> tuple[Answer, bool]:
     hot = [number for number, use in enumerate(readings.uses(request)) if use.key == HOT]
-    if not hot or not _second("hot partition"):
+    if not hot or not _second(f"hot partition, {operation}"):
         return await send(request), False
     if operation == "TransactWriteItems":
         return _cancelled(request, hot[0], "ThrottlingError"), True
@@ -192,7 +192,7 @@ async def _stale(operation: str, request: Request, send: Send) -> tuple[Answer, 
 
 async def _answer_lost(operation: str, request: Request, send: Send) -> tuple[Answer, bool]:
     answer = await send(request)
-    if operation in WRITES and answer[0] == SUCCESS and _second("answer lost"):
+    if operation in WRITES and answer[0] == SUCCESS and _second(f"answer lost, {operation}"):
         return _error("InternalServerError", status=500), True
     return answer, False
 
