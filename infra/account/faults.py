@@ -7,7 +7,7 @@ another file, so that the check can tell that there was any.
 | kind | calls | what they meet |
 |---|---|---|
 | conflict | every second `TransactWriteItems` | cancelled, with `TransactionConflict` for its first item |
-| hot partition | every second call of an operation on the partition `HOT` | throttled; a transaction is cancelled for it |
+| hot partition | every second call on the partition `HOT` | throttled; a transaction is cancelled for it |
 | unprocessed | every second batch of several items | only the first half is done, the rest is handed back |
 | slow | all | half a second later than else |
 | stale | reads that are not strongly consistent | each item as it was before its last change, a deleted one too |
