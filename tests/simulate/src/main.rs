@@ -12,10 +12,6 @@ use torale_simulate::schedule::{Simulation, SimulationOutcome, run};
 use torale_simulate::shrink::shrink;
 use torale_simulate::throughput::search::{ThroughputArguments, search};
 
-/// A schedule makes very many small allocations, and its threads share nothing.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How often many schedules say how far they are, in seconds.
 const PROGRESS_S: u64 = 10;
 

@@ -114,9 +114,10 @@ impl DirectReads {
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
         operation: &str,
-        body: Option<Vec<u8>>,
+        body: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Result<Option<T>, StoreError> {
-        let Some((resolved, body)) = self.resolved.get().zip(body).filter(|_| !self.rests()) else {
+        let resolved = self.resolved.get().filter(|_| !self.rests());
+        let Some((resolved, body)) = resolved.and_then(|resolved| Some((resolved, body()?))) else {
             return Ok(None);
         };
         let attempt = self.attempt(resolved, operation, body);

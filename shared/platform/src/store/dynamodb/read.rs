@@ -22,13 +22,14 @@ impl DynamoDb {
         usage: &Usage,
     ) -> Result<Option<Item>, StoreError> {
         let key = convert::key(key);
-        let direct = self.direct.read::<GetAnswer>("GetItem", json::get(table, &key));
+        let direct = self.direct.read::<GetAnswer>("GetItem", || json::get(table, &key));
         if let Some(answer) = direct.await? {
             usage.add_read_units(answer.consumed_capacity.capacity_units);
             return Ok(answer.item.map(|ReadItem(item)| item));
         }
         let call = self.client.get_item().table_name(table).consistent_read(true).set_key(Some(key));
-        let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
+        let call = call.return_consumed_capacity(CAPACITY);
+        let answer = apart(call.send()).await.map_err(StoreError::from_sdk)?;
         usage.add_read(answer.consumed_capacity());
         Ok(answer.item.map(convert::item).transpose()?)
     }
@@ -51,7 +52,7 @@ impl DynamoDb {
         let request = request.build().map_err(|e| StoreError::Refused(e.to_string()))?;
         // Only the SDK's answer has what this system never writes.
         let known = batch.foreign == ForeignAttributes::Refuse;
-        let body = known.then(|| json::get_batch(batch.table, &request)).flatten();
+        let body = || known.then(|| json::get_batch(batch.table, &request)).flatten();
         if let Some(answer) = self.direct.read::<BatchGetAnswer>("BatchGetItem", body).await? {
             answer.consumed_capacity.iter().for_each(|one| usage.add_read_units(one.capacity_units));
             let found = answer.responses.into_values().flatten().map(|ReadItem(item)| item);
@@ -60,7 +61,8 @@ impl DynamoDb {
         }
         let requests = HashMap::from([(batch.table.to_owned(), request)]);
         let call = self.client.batch_get_item().set_request_items(Some(requests));
-        let answer = call.return_consumed_capacity(CAPACITY).send().await.map_err(StoreError::from_sdk)?;
+        let call = call.return_consumed_capacity(CAPACITY);
+        let answer = apart(call.send()).await.map_err(StoreError::from_sdk)?;
         answer.consumed_capacity().iter().for_each(|capacity| usage.add_read(Some(capacity)));
         let found = answer.responses.unwrap_or_default().into_values().flatten();
         let items = found.map(|stored| item(stored, batch.foreign)).collect::<Result<_, _>>()?;
@@ -76,14 +78,14 @@ impl DynamoDb {
         let call = self.range(query.table, &query.range).consistent_read(query.consistent);
         let call = call.set_exclusive_start_key(query.after.as_ref().map(convert::key));
         let known = query.foreign == ForeignAttributes::Refuse;
-        let body = known.then(|| json::query(call.as_input())).flatten();
+        let body = || known.then(|| json::query(call.as_input())).flatten();
         let direct = self.direct.read::<QueryAnswer>("Query", body);
         let mut page = if let Some(answer) = direct.await? {
             usage.add_read_units(answer.consumed_capacity.capacity_units);
             let items = answer.items.into_iter().map(|ReadItem(item)| item).collect();
             ReadPage { items, last: answer.last_evaluated_key.map(|ReadItem(item)| item.key) }
         } else {
-            let answer = call.send().await.map_err(StoreError::from_sdk)?;
+            let answer = apart(call.send()).await.map_err(StoreError::from_sdk)?;
             usage.add_read(answer.consumed_capacity());
             page(answer.items, answer.last_evaluated_key, query.foreign)?
         };
@@ -131,6 +133,11 @@ impl DynamoDb {
         usage.add_read(answer.consumed_capacity());
         page(answer.items, answer.last_evaluated_key, ForeignAttributes::Show)
     }
+}
+
+/// The future of a call of the SDK in memory of its own: it is large, and direct reads that hold it would be, too.
+fn apart<F: Future>(call: F) -> std::pin::Pin<Box<F>> {
+    Box::pin(call)
 }
 
 fn item(stored: convert::StoredItem, foreign: ForeignAttributes) -> Result<Item, Corrupt> {
