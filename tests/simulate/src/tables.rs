@@ -45,6 +45,8 @@ pub struct Tables {
     locked: BTreeSet<(String, Key)>,
     /// Notified of every change of the outbox.
     stream: Arc<Notify>,
+    /// Whether every read sees the state of now, so that what items were need not be remembered.
+    is_always_read_now: bool,
 }
 
 type Table = BTreeMap<String, Partition>;
@@ -85,6 +87,12 @@ impl Tables {
         self.tokens.clear();
         self.tables.values_mut().flat_map(Table::values_mut).for_each(Partition::settle);
         self
+    }
+
+    /// The same, of which every read sees the state of now: long runs take less memory.
+    #[must_use]
+    pub fn always_read_now(self) -> Self {
+        Self { is_always_read_now: true, ..self.settled() }
     }
 
     fn table(&self, name: &str) -> Result<&Table, StoreError> {
@@ -328,7 +336,8 @@ impl Tables {
             self.stream.notify_waiters();
         }
         let Some(attributes) = spoiled(table, &key, attributes) else { return Ok(()) };
-        self.table_mut(table)?.entry(key.pk).or_default().set(key.sk, attributes);
+        let remembers = !self.is_always_read_now;
+        self.table_mut(table)?.entry(key.pk).or_default().set(key.sk, attributes, remembers);
         Ok(())
     }
 

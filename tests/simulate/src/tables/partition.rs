@@ -25,12 +25,16 @@ struct Change {
 }
 
 impl Partition {
-    pub(super) fn set(&mut self, sk: String, attributes: Option<Attributes>) {
-        let at = Instant::now();
+    /// Replaces or removes an item, and remembers for a while what it was, if that may be read.
+    pub(super) fn set(&mut self, sk: String, attributes: Option<Attributes>, remembers: bool) {
         let before = match attributes {
             Some(attributes) => self.items.insert(sk.clone(), attributes),
             None => self.items.remove(&sk),
         };
+        if !remembers {
+            return;
+        }
+        let at = Instant::now();
         while self.changes.front().is_some_and(|change| change.at + REMEMBERED < at) {
             self.changes.pop_front();
         }

@@ -138,7 +138,7 @@ fn in_simulated_time<T>(seed: u64, doing: impl Future<Output = T>) -> T {
 pub fn beginning(life: PlatformLife, lanes: Lanes) -> Tables {
     in_simulated_time(life.seed, async {
         trace::begin(false);
-        let mut tables = Tables::of(&keys::tables());
+        let mut tables = Tables::of(&keys::tables()).always_read_now();
         let first = GenerationPointer { live: Generation::first(), shadow: None };
         let live = Generation { lanes, ..Generation::first() };
         let pointer = first.replace(&GenerationPointer { live, shadow: None });
