@@ -38,6 +38,8 @@ pub struct Installation {
     /// The longest time for which a batch of events waits for more of them, in milliseconds.
     pub window: u64,
     changed: Arc<Notify>,
+    /// Whether what runs by itself has seen all quiet, and ends.
+    is_ending: Cell<bool>,
     /// Callers and operators that are not done.
     busy: Cell<usize>,
 }
@@ -56,6 +58,7 @@ impl Installation {
             has_earlier_release: Cell::new(false),
             window: WINDOWS_MS[fastrand::usize(..WINDOWS_MS.len())],
             changed,
+            is_ending: Cell::new(false),
             busy: Cell::new(0),
         }
     }
@@ -82,11 +85,23 @@ impl Installation {
             && !self.has_outbox_entries()
     }
 
+    /// Runs what ends once all is quiet. Whatever arrives when the first of it has seen that is for the next run: else
+    /// the others would wait for what the first one does.
+    pub async fn until_quiet(&self, processes: impl Future<Output = ()>) {
+        self.is_ending.set(false);
+        processes.await;
+    }
+
     /// Waits until a moment, or until something changes that may bring it forward. False once all is quiet.
     pub async fn wait(&self, next: impl Fn() -> Option<Instant>) -> bool {
         loop {
             let changed = self.changed.notified();
+            if self.is_ending.get() {
+                return false;
+            }
             if self.is_quiet() {
+                self.is_ending.set(true);
+                self.changed.notify_waiters();
                 return false;
             }
             let Some(at) = next() else {

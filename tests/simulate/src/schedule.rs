@@ -214,7 +214,8 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
 async fn work(world: &Installation) {
     let consumers = clocks::CONSUMERS.iter().enumerate();
     let consumers = consumers.map(|(number, clock)| consume(world, number, *clock).boxed_local());
-    all(consumers.chain([relay(world).boxed_local(), execute(world).boxed_local()])).await;
+    let processes = all(consumers.chain([relay(world).boxed_local(), execute(world).boxed_local()]));
+    world.until_quiet(processes).await;
 }
 
 #[cfg(test)]
