@@ -44,6 +44,9 @@ pub struct ThroughputArguments {
     /// Write units a second that a table may use.
     #[arg(long, default_value_t = 40_000)]
     pub table_writes: u32,
+    /// Read units a second that a table may use.
+    #[arg(long, default_value_t = 40_000)]
+    pub table_reads: u32,
     /// Write units a second of a partition.
     #[arg(long, default_value_t = 1_000)]
     pub partition_writes: u32,
@@ -92,6 +95,7 @@ impl ThroughputArguments {
             computing: Duration::from_micros(self.computing_us),
             limits: AccountLimits {
                 table_writes: f64::from(self.table_writes),
+                table_reads: f64::from(self.table_reads),
                 partition_writes: f64::from(self.partition_writes),
                 transaction_ms: self.transaction_ms,
                 in_flight: self.in_flight,
