@@ -36,8 +36,8 @@ fn what_must_hold_does_at_the_end_of_schedules_under_faults() {
     assert_eq!(missing, [""; 0], "{}", faults::print(&seen));
 }
 
-/// Seed 346866: a command whose request was late arrived when the executor had seen all quiet and ended, but not yet the
-/// others, which then waited for it.
+/// Seed 346866: a command whose request was late arrived when the executor had seen all quiet and ended, and the others
+/// not yet, which then waited for it.
 #[test]
 fn what_arrives_in_the_moment_in_which_all_is_quiet_is_served() {
     assert_eq!(run(&Simulation { seed: 346_866, ..Simulation::default() }).failure, None);
