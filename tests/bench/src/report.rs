@@ -39,6 +39,8 @@ pub struct BenchReport {
     name: &'static str,
     about: String,
     command: String,
+    /// Whether it is a trial, which is saved under `target` and leaves the published one alone.
+    pub is_trial: bool,
     /// Its tables.
     pub tables: Vec<Table>,
     /// Its targets.
@@ -74,7 +76,7 @@ impl BenchReport {
     pub fn new(name: &'static str, about: impl Into<String>) -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let command = format!("cargo bench-{name} {}", arguments.join(" ")).trim().to_owned();
-        Self { name, about: about.into(), command, tables: Vec::new(), targets: Vec::new() }
+        Self { name, about: about.into(), command, is_trial: false, tables: Vec::new(), targets: Vec::new() }
     }
 
     /// Adds a table, prints it, and saves what is known so far.
@@ -115,7 +117,7 @@ impl BenchReport {
             facts.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
         let tables: Vec<Value> = self.tables.iter().map(Table::json).collect();
         let all = json!({ "about": self.about, "run": facts, "tables": tables, "targets": targets });
-        let folder = root().join("docs/benchmarks");
+        let folder = root().join(if self.is_trial { "target/benchmarks" } else { "docs/benchmarks" });
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{}.md", self.name)), text).unwrap();
         std::fs::write(folder.join(format!("{}.json", self.name)), format!("{all:#}\n")).unwrap();

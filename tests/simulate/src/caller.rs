@@ -7,12 +7,17 @@ use crate::theme::Theme;
 use crate::trace;
 use crate::webhooks::DeliveredWebhooks;
 use deactivate_user::DeactivateUser;
+use errors::Errors;
 use executions::Executions;
+use queries::Queries;
 use reactivate_user::ReactivateUser;
 use serde_json::Value;
 use stats::Stats;
+use stats_series::StatsSeries;
 use std::collections::BTreeSet;
 use tasks::Tasks;
+use temporal_schedules::Schedules;
+use temporal_workflows::Workflows;
 use tokio::time::{Duration, sleep};
 use torale_domain::values::ids::UserId;
 use torale_platform::serve::App;
@@ -29,6 +34,8 @@ const LIFE: Duration = Duration::from_millis(300);
 pub struct Answered {
     /// Users of whom a deactivation was answered with 200.
     pub deactivated: BTreeSet<UserId>,
+    /// Those of whom after that a reactivation was answered with 200.
+    pub reactivated: BTreeSet<UserId>,
     /// The ids of the requests that were answered with something else than 503.
     pub recorded: BTreeSet<String>,
     /// Clerk's webhooks.
@@ -44,12 +51,18 @@ pub fn instance(world: &Installation) -> App {
 /// The pages that are read, each as a request.
 pub fn pages() -> Vec<ApiRequest> {
     let limit = fastrand::u32(1..6);
-    let page = fastrand::u32(1..4);
+    let page = format!("limit={limit}&page={}", fastrand::u32(1..4));
+    let week = format!("hours=168&{page}");
     vec![
         get::<Stats>(""),
-        get::<Users>(&format!("limit={limit}&page={page}")),
-        get::<Tasks>(&format!("limit={limit}&page={page}")),
-        get::<Executions>(&format!("hours=168&limit={limit}&page={page}")),
+        get::<StatsSeries>("metric=executions&bucket=hour&hours=168"),
+        get::<Users>(&page),
+        get::<Tasks>(&page),
+        get::<Queries>(&page),
+        get::<Executions>(&week),
+        get::<Errors>(&week),
+        get::<Workflows>(&page),
+        get::<Schedules>(&format!("{page}&include_paused=true")),
     ]
 }
 
@@ -76,7 +89,10 @@ pub async fn call(world: &Installation, messages: &[String], theme: Theme) -> An
         let (name, request) = match fastrand::u8(..6) {
             0..3 => ("deactivate", patch::<DeactivateUser>(&user)),
             3 => ("reactivate", patch::<ReactivateUser>(&user)),
-            _ => ("read", pages().swap_remove(fastrand::usize(..4))),
+            _ => {
+                let mut pages = pages();
+                ("read", pages.swap_remove(fastrand::usize(..pages.len())))
+            }
         };
         trace::note(|| format!("caller: {name} {user}"));
         let commands = world.commands.client("endpoint");
@@ -109,12 +125,20 @@ fn judge(world: &Installation, name: &'static str, user: &str, answer: &ApiAnswe
     };
     faults::count(outcome, None);
     let generations = world.reads.tables();
+    if name == "read" && answer.status == 200 && generations.is_empty() {
+        world.violation("a page was answered and nobody has looked which generation is live".to_owned());
+    }
     // Whoever changes something writes the shadow generation as well.
     if name == "read" && generations.len() > 1 {
         world.violation(format!("a page was read of several generations: {generations:?}"));
     }
-    if answer.status == 200 && name == "deactivate" {
-        answered.deactivated.extend(UserId::parse(user));
+    if let (200, Some(user)) = (answer.status, UserId::parse(user)) {
+        if name == "deactivate" {
+            answered.deactivated.insert(user);
+        }
+        if name == "reactivate" && answered.deactivated.contains(&user) {
+            answered.reactivated.insert(user);
+        }
     }
     if answer.status != 503 {
         answered.recorded.extend(answer.header("x-request-id").map(str::to_owned));

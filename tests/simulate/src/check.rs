@@ -4,6 +4,7 @@ use crate::caller::{self, Answered};
 use crate::clocks;
 use crate::damage::damage;
 use crate::installation::Installation;
+use crate::jobs;
 use crate::tables::{AsOf, Tables};
 use crate::trace;
 use crate::upgrade::{self, Leftover};
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::audit::ChainedRecord;
 use torale_domain::audit::verify::{HourSpan, TrailVerifier};
 use torale_domain::deactivation::causes::{self, CauseRecords, RequestedDeactivation};
-use torale_domain::deactivation::commands::{Command, ReceivedCommand};
+use torale_domain::deactivation::commands::{Command, ReceivedCommand, SchedulePattern};
 use torale_domain::entities::readings::User;
 use torale_domain::events;
 use torale_domain::projections::entity::Entity;
@@ -21,7 +22,7 @@ use torale_domain::projections::links;
 use torale_domain::storage::item::{self, Item, Key};
 use torale_domain::storage::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
 use torale_domain::storage::read::Range;
-use torale_domain::values::ids::{ClerkUserId, UserId};
+use torale_domain::values::ids::{ClerkUserId, ScheduleId, UserId};
 use torale_model::{Message, ModelTemporalUi};
 use torale_platform::store::{GenerationPointer, log};
 use torale_testkit::present::NOW;
@@ -29,6 +30,9 @@ use torale_testkit::{parts, rebuild};
 
 /// How the types of the events of users begin.
 const USER_EVENTS: &str = "ai.torale.user.";
+
+/// The type of the events that reactivate users.
+const REACTIVATED: &str = "ai.torale.user.reactivated";
 
 /// Whether all of it holds; `damages` if the projections are to be damaged and repaired as well.
 ///
@@ -153,30 +157,45 @@ fn check_commands(world: &Installation, logged: &[Value]) -> Result<(), String> 
         confirmed.entry(id).or_default().insert(subject);
     }
     let effects = world.outside.lock();
+    let (mut banned, mut paused) = (BTreeSet::new(), BTreeSet::new());
     for body in world.commands.taken() {
         let received = Command::receive(&body).map_err(text)?;
+        let schedules = schedules_of(&received.command);
         let has_effect = match &received.command {
             Command::BanUser { clerk_user_id, .. } => effects.banned.contains(clerk_user_id.as_str()),
-            Command::PauseTask { schedules, .. } => {
-                schedules.ids.iter().all(|schedule| effects.paused.contains(schedule.as_str()))
-            }
+            Command::PauseTask { .. } => schedules.iter().all(|one| effects.paused.contains(one.as_str())),
             Command::RevokeKey { .. } => true,
         };
+        if let Command::BanUser { clerk_user_id, .. } = &received.command {
+            banned.insert(clerk_user_id.as_str().to_owned());
+        }
+        paused.extend(schedules.iter().map(|one| one.as_str().to_owned()));
         if !has_effect {
             return Err(format!("a command has no effect: {body}"));
         }
-        for id in confirming_ids(&received) {
+        for id in confirming_ids(&received, &schedules) {
             if confirmed.get(&id).map(BTreeSet::len) != Some(1) {
                 return Err(format!("{:?} confirm {body}", confirmed.get(&id)));
             }
         }
     }
-    Ok(())
+    match effects.banned.difference(&banned).chain(effects.paused.difference(&paused)).next() {
+        Some(one) => Err(format!("{one} was banned or paused, which no command names")),
+        None => Ok(()),
+    }
 }
 
-/// The ids of the events that confirm a command and do not depend on Temporal.
-fn confirming_ids(received: &ReceivedCommand) -> Vec<String> {
-    let events = received.confirming_events(&[], NOW);
+/// The schedules that a command pauses: those that it names, or the one by the pattern if no event has named one.
+fn schedules_of(command: &Command) -> Vec<ScheduleId> {
+    let Command::PauseTask { task_id, schedules, .. } = command else { return Vec::new() };
+    let pattern = SchedulePattern::parse(jobs::SCHEDULES).expect("a pattern");
+    let is_unknown = schedules.ids.is_empty() && !schedules.all_deleted;
+    schedules.ids.iter().cloned().chain(pattern.id(task_id).filter(|_| is_unknown)).collect()
+}
+
+/// The ids of the events that confirm a command: every schedule exists at Temporal.
+fn confirming_ids(received: &ReceivedCommand, schedules: &[ScheduleId]) -> Vec<String> {
+    let events = received.confirming_events(schedules, NOW);
     let events = events.iter().filter_map(|body| serde_json::from_str::<Value>(body).ok());
     events.map(|event| event["id"].to_string()).collect()
 }
@@ -219,11 +238,21 @@ fn check_deactivated(
         }
     }
     for user in &answered.deactivated {
-        if deactivation(*user)?.is_none() {
+        let Some(noted) = deactivation(*user)? else {
             return Err(format!("the deactivation of {user} was answered with 200 and is not noted"));
+        };
+        if !logged.iter().any(|event| event["id"] == noted.event) {
+            return Err(format!("the deactivation of {user} was answered with 200 and is not in the log"));
         }
     }
-    Ok(())
+    let is_logged = |user: &UserId| {
+        let user = user.to_string();
+        logged.iter().any(|event| event["type"] == REACTIVATED && event["data"]["user_id"] == user)
+    };
+    match answered.reactivated.iter().find(|user| !is_logged(user)) {
+        Some(user) => Err(format!("the reactivation of {user} was answered with 200 and is not in the log")),
+        None => Ok(()),
+    }
 }
 
 /// The logins of a user: the one that the user names, and those of identities that belong to the user, but for deleted
@@ -276,6 +305,12 @@ fn check_audit(world: &Installation, answered: &Answered) -> Result<(), String> 
     }
 }
 
+/// Pairs of a name and a value, as an object.
+fn object(pairs: &Value) -> Value {
+    let pairs = pairs.as_array().into_iter().flatten();
+    pairs.map(|pair| (pair[0].as_str().unwrap_or_default().to_owned(), pair[1].clone())).collect()
+}
+
 /// Pages are those of the model.
 async fn check_answers(world: &Installation, logged: &[String]) -> Result<(), String> {
     let received_at_ms = i64::MAX / 2;
@@ -285,14 +320,18 @@ async fn check_answers(world: &Installation, logged: &[String]) -> Result<(), St
     let ui = parts::temporal_ui();
     let ui = ModelTemporalUi { url: ui.url, namespace: ui.namespace };
     let app = caller::instance(world);
-    for request in caller::pages() {
+    // Each in half of the schedules: together they take as long as all else that is checked.
+    for request in caller::pages().into_iter().filter(|_| fastrand::bool()) {
         let payload = request.payload();
         let (path, query) = (payload["rawPath"].as_str(), payload["rawQueryString"].as_str());
         let (path, query) = path.zip(query).expect("a request");
         // The simulated time stands still while nothing waits, but not during a request.
         let before = clocks::ENDPOINTS();
         let answer = request.send_with(&app, &world.commands.client("endpoint")).await;
-        let (status, body) = model.get(path, query, before.millis(), &ui);
+        let (status, mut body) = model.get(path, query, before.millis(), &ui);
+        if let Some(types) = body.get_mut("error_types") {
+            *types = object(types);
+        }
         if (answer.status, answer.json()) != (status, body.clone()) {
             return Err(format!("{path}?{query} at {before}\n  answered {}\n  expected {body}", answer.text));
         }

@@ -9,6 +9,7 @@ use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::Key;
 use torale_domain::storage::keys::Lanes;
 use torale_platform::clock::Clock;
+use torale_platform::store::StoreError;
 use torale_replay::build::BuildOutcome;
 use torale_replay::compare::Comparison;
 use torale_replay::promotion::{Promotion, PromotionStep};
@@ -43,6 +44,9 @@ pub async fn operate(tables: &SharedTables, clock: Clock) {
             Some(doing.await)
         };
         trace::note(|| format!("operator: {name}: {done:?}"));
+        if let Some(Err(error)) = &done {
+            assert!(may_happen(error), "operator: {name}: {error:?}");
+        }
         if matches!(done, Some(Ok(()))) {
             faults::count(
                 match name {
@@ -53,6 +57,23 @@ pub async fn operate(tables: &SharedTables, clock: Clock) {
                 None,
             );
         }
+    }
+}
+
+/// Whether something outside can be the cause: the store does not answer, others are at work, or what was asked for does
+/// not fit the present state.
+const fn may_happen(error: &ReplayError) -> bool {
+    match error {
+        ReplayError::Store(StoreError::Unavailable(_) | StoreError::Refused(_))
+        | ReplayError::Refused(_)
+        | ReplayError::TakenOver
+        | ReplayError::NotFolded(_) => true,
+        ReplayError::Store(StoreError::Corrupt(_))
+        | ReplayError::UnreadableEvent(_)
+        | ReplayError::TooLarge(_)
+        | ReplayError::File(..)
+        | ReplayError::InvalidFile(..)
+        | ReplayError::WorkerFailed(_) => false,
     }
 }
 

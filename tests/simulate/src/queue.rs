@@ -17,6 +17,9 @@ use torale_platform::sqs::QueueMessage;
 const LATE_S: u64 = 3600;
 const VERY_LATE_S: u64 = 2 * 86_400;
 
+/// The most messages of a batch.
+const BATCH: usize = 10;
+
 /// A queue as all processes share it.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -193,6 +196,7 @@ impl QueueClient {
 
 /// Takes a batch, but for what the service has no capacity for.
 fn take(queue: &Queue, messages: &[(usize, String)]) -> BatchAnswer {
+    assert!((1..=BATCH).contains(&messages.len()), "a batch of {} messages", messages.len());
     let mut answer = BatchAnswer::default();
     for (number, body) in messages {
         if faults::happens(Fault::Unprocessed, "send_batch") {
