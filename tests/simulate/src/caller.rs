@@ -14,7 +14,7 @@ use reactivate_user::ReactivateUser;
 use serde_json::Value;
 use stats::Stats;
 use stats_series::StatsSeries;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tasks::Tasks;
 use temporal_schedules::Schedules;
 use temporal_workflows::Workflows;
@@ -34,8 +34,8 @@ const LIFE: Duration = Duration::from_millis(300);
 pub struct Answered {
     /// Users of whom a deactivation was answered with 200.
     pub deactivated: BTreeSet<UserId>,
-    /// Those of whom after that a reactivation was answered with 200.
-    pub reactivated: BTreeSet<UserId>,
+    /// Users of whom a reactivation was answered with 200, and whether a deactivation of them had been before.
+    pub reactivated: BTreeMap<UserId, bool>,
     /// The ids of the requests that were answered with something else than 503.
     pub recorded: BTreeSet<String>,
     /// Clerk's webhooks.
@@ -136,8 +136,9 @@ fn judge(world: &Installation, name: &'static str, user: &str, answer: &ApiAnswe
         if name == "deactivate" {
             answered.deactivated.insert(user);
         }
-        if name == "reactivate" && answered.deactivated.contains(&user) {
-            answered.reactivated.insert(user);
+        if name == "reactivate" {
+            let was_deactivated = answered.deactivated.contains(&user);
+            *answered.reactivated.entry(user).or_default() |= was_deactivated;
         }
     }
     if answer.status != 503 {

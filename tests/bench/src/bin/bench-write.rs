@@ -304,6 +304,7 @@ fn kind(key: &Key) -> String {
 fn size(item: &RawItem) -> usize {
     let value = |value: &AttributeValue| match value {
         AttributeValue::N(number) => Value::Number(number.parse().unwrap()),
+        AttributeValue::B(bytes) => Value::Bytes(bytes.clone().into_inner()),
         other => Value::Text(other.as_s().unwrap().clone()),
     };
     item.iter().map(|(name, of)| name.len() + value_bytes(&value(of))).sum()
