@@ -60,8 +60,8 @@ pub async fn operate(tables: &SharedTables, clock: Clock) {
     }
 }
 
-/// Whether something outside can be the cause: the store does not answer, others are at work, or what was asked for does
-/// not fit the present state.
+/// Whether something outside can be the cause: the store does not answer, others are at work, or the request does not
+/// fit the present state.
 const fn may_happen(error: &ReplayError) -> bool {
     match error {
         ReplayError::Store(StoreError::Unavailable(_) | StoreError::Refused(_))
