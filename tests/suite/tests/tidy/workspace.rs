@@ -90,3 +90,33 @@ fn packages_and_crates_of_the_workspace_are_found() {
         assert!(crates.iter().any(|found| found == root), "{root}");
     }
 }
+
+/// A target without tests says so in its manifest, and cargo makes no test program of it. A test in it would not be run.
+#[test]
+fn target_that_is_not_tested_has_no_test() {
+    let is_untested = |target: &toml::Value| target.get("test") == Some(&toml::Value::Boolean(false));
+    let mut untested = 0;
+    for package in packages() {
+        let manifest: toml::Table = read(&package.join("Cargo.toml")).parse().unwrap();
+        let library = manifest.get("lib").filter(|target| is_untested(target));
+        let programs = manifest.get("bin").and_then(toml::Value::as_array).into_iter().flatten();
+        let programs = programs.filter(|target| is_untested(target)).map(|target| match target.get("path") {
+            Some(path) => package.join(path.as_str().unwrap()),
+            None => program_of(&package, target["name"].as_str().unwrap()),
+        });
+        let library = library.into_iter().flat_map(|_| files(&package.join("src"), "rs"));
+        for file in library.chain(programs) {
+            untested += 1;
+            let text = read(&file);
+            let test = ["#[test]", "::test", "proptest!"].into_iter().find(|test| text.contains(test));
+            assert_eq!(test, None, "{} has a test, and its manifest says `test = false`", name(&file));
+        }
+    }
+    assert!(untested > 50, "{untested} files");
+}
+
+/// Where cargo looks for a program whose manifest names no path.
+fn program_of(package: &Path, name: &str) -> PathBuf {
+    let own = package.join("src/bin").join(name).with_extension("rs");
+    if own.is_file() { own } else { package.join("src/main.rs") }
+}
