@@ -113,6 +113,7 @@ proptest! {
         // The cut lies within an hour, at the start of one, and at the start of a day.
         minutes in prop::sample::select(vec![0, 30, 10 * 60 + 30]),
         offset in 0..70_usize,
+        more in 0..20_usize,
     ) {
         let mut times: Vec<Timestamp> = ages.iter().map(|(minutes, rest)| NOW.plus(-minutes * MINUTE - rest)).collect();
         times.sort();
@@ -135,6 +136,18 @@ proptest! {
             PagePosition { start: start(*time), millis, skip, rows: rows.iter().filter(shares).count() }
         });
         prop_assert_eq!(place, expected);
+
+        // A page of some rows from there on ends in a slot that is known, of the hour of its first row a minute.
+        let (first, last) = (rows.get(offset), rows.get(offset + more));
+        let start = timeline.start_of(&[StatusPartition::All], offset + more);
+        prop_assert_eq!(start.is_some(), last.is_some());
+        if let (Some(first), Some(last), Some(start)) = (first, last, start) {
+            prop_assert!([MINUTE, HOUR, DAY].iter().any(|millis| start == last.plus(-last.millis().rem_euclid(*millis))));
+            prop_assert!(first.hour() != last.hour() || start == last.floor_to_minute());
+            let days = timeline.sums_of_days(last.day(), first.day()).rows_in(StatusPartition::All);
+            let same_days = rows.iter().filter(|time| (last.day()..=first.day()).contains(&time.day())).count();
+            prop_assert_eq!(days, i128::try_from(same_days).unwrap());
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::projections::index::{PagePosition, Timeline, Window};
 use crate::requests::parameters::PageRequest;
 use crate::storage::item::Item;
 use crate::storage::keys::{self, FilteredIndex, StatusPartition};
-use crate::storage::read::{Range, ReadPlan, Reader, SelectedAttributes};
+use crate::storage::read::{Range, ReadPlan, ReadResult, Reader, SelectedAttributes};
 use crate::values::time::{DAY, Day, HOUR, Timestamp};
 
 /// The greatest offset of a page of small rows that is read from the first row on, without a descent through
@@ -76,14 +76,28 @@ pub(super) struct ListResult {
     pub(super) timeline: Timeline,
 }
 
+/// Where rows are read.
+#[derive(Debug)]
+struct Span {
+    /// In these status partitions.
+    partitions: Vec<StatusPartition>,
+    /// At or after this time; any without it.
+    since: Option<Timestamp>,
+}
+
 impl ListRequest<'_> {
     /// Reads the page and the totals of its window: one round trip near the top, at most three
-    /// anywhere else, or four in an index with nodes of days; one more for a page in a crowded minute.
+    /// anywhere else, or four in an index with nodes of days; one more for a page in a crowded minute, and one more if
+    /// rows are missing that were counted a moment before.
     pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
         let near_top = offset <= self.rows.max_offset_from_top();
         let window = Window::new(self.list, reader.lanes(), self.since, self.now);
-        let newest = if near_top { self.newest_rows(reader, None, offset + limit) } else { Vec::new() };
+        let newest = if near_top {
+            self.newest_rows(reader, &self.everything(), None, offset + limit)
+        } else {
+            Vec::new()
+        };
         let lists = newest.len();
         let mut found = reader.read(self.plan(ReadPlan::ranges(newest).and(window.plan()))).await?;
         let rows = found.take_ranges(lists);
@@ -92,32 +106,77 @@ impl ListRequest<'_> {
         let rows = if near_top {
             newest_first(rows, offset, limit)
         } else {
-            self.read_by_descent(reader, window, &mut timeline).await?
+            let rows = usize::try_from(total).unwrap_or(0).saturating_sub(offset).min(limit);
+            self.read_by_descent(reader, window, &mut timeline, rows).await?
         };
         Ok(ListResult { rows, total, timeline })
     }
 
     /// Descends from the day to the minute in which the page begins, or to the second if many rows share that
-    /// minute, and reads its rows from there.
+    /// minute, and reads its rows from there: as many as `expected`, if they have not changed since they were counted.
+    ///
+    /// The nodes also say where the page ends and which statuses have no rows on its days, so no more is read. Nodes
+    /// and rows come from different calls and replicas, and may disagree for a moment. If rows are missing, everything
+    /// is read, for one round trip more. A row may still be missing from that one answer, and the next one be shown in
+    /// its place, if it moved to a status that had no rows on these days. What runs is about to move, so every status
+    /// of its days is read.
     async fn read_by_descent<R: Reader>(
         &self,
         reader: &R,
         window: Window<'_>,
         timeline: &mut Timeline,
+        expected: usize,
     ) -> Result<Vec<Item>, R::Error> {
         let day = timeline.day_of(self.partitions, self.page.offset());
         let Some(day) = day else { return Ok(Vec::new()) };
-        let position = if window.counts_by_hours(self.partitions) {
+        let minute = if window.counts_by_hours(self.partitions) {
             self.find_by_hours(reader, window, timeline, day).await?
         } else {
             self.find_by_minutes(reader, window, timeline, day).await?
         };
-        let Some(position) = position else { return Ok(Vec::new()) };
-        let position = self.find_by_seconds(reader, window, position).await?;
-        if position.skip <= position.rows / 2 {
-            self.read_down(reader, position).await
+        let Some(minute) = minute else { return Ok(Vec::new()) };
+        let seconds = self.read_seconds(reader, window, minute).await?;
+        let within = |position: PagePosition| match &seconds {
+            Some(found) => position.within_seconds(self.list, self.partitions, found),
+            None => position,
+        };
+        let position = within(minute);
+        let last_in_minute = minute.skip + expected.saturating_sub(1);
+        let oldest = if last_in_minute < minute.rows {
+            Some(within(PagePosition { skip: last_in_minute, ..minute }).start)
         } else {
-            self.read_around_page(reader, position).await
+            timeline.start_of(self.partitions, (self.page.offset() + expected).saturating_sub(1))
+        };
+        let counted = self.counted_span(timeline, position, oldest);
+        let rows = self.read_from(reader, position, &counted).await?;
+        if rows.len() >= expected {
+            return Ok(rows);
+        }
+        self.read_from(reader, position, &self.everything()).await
+    }
+
+    /// Where the rows of a page lie by what is counted: from a position down to the slot that begins at `oldest`.
+    fn counted_span(&self, timeline: &Timeline, position: PagePosition, oldest: Option<Timestamp>) -> Span {
+        let since = oldest.map(|oldest| oldest.min(position.start)).max(self.since);
+        let sums = timeline.sums_of_days(since.unwrap_or(Timestamp::EARLIEST).day(), position.start.day());
+        let has_rows = |partition: &StatusPartition| sums.rows_in(*partition) > 0;
+        let running =
+            self.partitions.contains(&StatusPartition::Running) && has_rows(&StatusPartition::Running);
+        let partitions = self.partitions.iter().copied();
+        Span { partitions: partitions.filter(|partition| running || has_rows(partition)).collect(), since }
+    }
+
+    /// Reads the rows of the page that lie in a span, from the nearer end of the minute or second in which it begins.
+    async fn read_from<R: Reader>(
+        &self,
+        reader: &R,
+        position: PagePosition,
+        span: &Span,
+    ) -> Result<Vec<Item>, R::Error> {
+        if position.skip <= position.rows / 2 {
+            self.read_down(reader, position, span).await
+        } else {
+            self.read_around_page(reader, position, span).await
         }
     }
 
@@ -153,23 +212,27 @@ impl ListRequest<'_> {
         Ok(timeline.minute_of(self.partitions, (day.start(), DAY), offset))
     }
 
-    /// Where the row lies in a minute that many rows share. At most one round trip.
-    async fn find_by_seconds<R: Reader>(
+    /// The nodes that count a minute by seconds, if many rows share it. At most one round trip.
+    async fn read_seconds<R: Reader>(
         &self,
         reader: &R,
         window: Window<'_>,
         position: PagePosition,
-    ) -> Result<PagePosition, R::Error> {
+    ) -> Result<Option<ReadResult>, R::Error> {
         let minute = position.crowded_minute().filter(|_| position.skipped() > MAX_ROWS_SKIPPED);
-        let Some(seconds) = minute.and_then(|minute| window.seconds_of(minute)) else { return Ok(position) };
-        let found = reader.read(self.plan(seconds)).await?;
-        Ok(position.within_seconds(self.list, self.partitions, &found))
+        let Some(seconds) = minute.and_then(|minute| window.seconds_of(minute)) else { return Ok(None) };
+        Ok(Some(reader.read(self.plan(seconds)).await?))
     }
 
     /// Reads from the end of the minute or second down to the end of the page.
-    async fn read_down<R: Reader>(&self, reader: &R, position: PagePosition) -> Result<Vec<Item>, R::Error> {
+    async fn read_down<R: Reader>(
+        &self,
+        reader: &R,
+        position: PagePosition,
+        span: &Span,
+    ) -> Result<Vec<Item>, R::Error> {
         let end = keys::row_time(position.end());
-        let ranges = self.newest_rows(reader, Some(end), position.skip + self.page.rows());
+        let ranges = self.newest_rows(reader, span, Some(end), position.skip + self.page.rows());
         let found = reader.read(self.plan(ReadPlan::ranges(ranges))).await?;
         Ok(newest_first(found.ranges, position.skip, self.page.rows()))
     }
@@ -180,16 +243,17 @@ impl ListRequest<'_> {
         &self,
         reader: &R,
         position: PagePosition,
+        span: &Span,
     ) -> Result<Vec<Item>, R::Error> {
         let newer = position.rows - position.skip;
         let (start, end) = (keys::row_time(position.start), keys::row_time(position.end()));
         let upwards = |range| Range { from: Some(start.clone()), descending: false, ..range };
         let mut ranges: Vec<Range> =
-            self.newest_rows(reader, Some(end), newer).into_iter().map(upwards).collect();
+            self.newest_rows(reader, span, Some(end), newer).into_iter().map(upwards).collect();
         let partitions = ranges.len();
         let older = self.page.rows().saturating_sub(newer);
         if older > 0 {
-            ranges.extend(self.newest_rows(reader, Some(start.clone()), older));
+            ranges.extend(self.newest_rows(reader, span, Some(start.clone()), older));
         }
         let mut found = reader.read(self.plan(ReadPlan::ranges(ranges))).await?;
         let mut oldest: Vec<Item> = found.take_ranges(partitions).into_iter().flatten().collect();
@@ -203,16 +267,27 @@ impl ListRequest<'_> {
         ReadPlan { consistent: self.consistent, ..reads }
     }
 
-    /// The newest rows up to the sort key `to`, at most `limit` from each lane and status
+    /// Where all rows of the list lie.
+    fn everything(&self) -> Span {
+        Span { partitions: self.partitions.to_vec(), since: self.since }
+    }
+
+    /// The newest rows of a span up to the sort key `to`, at most `limit` from each lane and status
     /// partition: any one of them may hold the whole page.
-    fn newest_rows<R: Reader>(&self, reader: &R, to: Option<String>, limit: usize) -> Vec<Range> {
-        let partitions = self.partitions.iter().flat_map(|partition| {
+    fn newest_rows<R: Reader>(
+        &self,
+        reader: &R,
+        span: &Span,
+        to: Option<String>,
+        limit: usize,
+    ) -> Vec<Range> {
+        let partitions = span.partitions.iter().flat_map(|partition| {
             let lanes = reader.lanes().all();
             lanes.map(|lane| keys::rows(self.list, *partition, lane))
         });
         let range = |pk| Range {
             pk,
-            from: self.since.map(keys::row_time),
+            from: span.since.map(keys::row_time),
             to: to.clone(),
             descending: true,
             limit: Some(limit),
@@ -228,3 +303,6 @@ fn newest_first(ranges: Vec<Vec<Item>>, skip: usize, limit: usize) -> Vec<Item> 
     all.sort_by(|a, b| b.key.sk.cmp(&a.key.sk));
     all.into_iter().skip(skip).take(limit).collect()
 }
+
+#[cfg(test)]
+mod tests;

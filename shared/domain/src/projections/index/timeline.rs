@@ -115,6 +115,13 @@ impl Timeline {
         total
     }
 
+    /// The sums of the days of the window from one to another, both included.
+    pub fn sums_of_days(&self, first: Day, last: Day) -> Sums {
+        let mut total = Sums::default();
+        self.days.range(first..=last.max(first)).for_each(|(_, sums)| total.merge(sums));
+        total
+    }
+
     /// The population of the whole window by tag, of an index whose nodes have tags.
     pub const fn tags(&self) -> &BTreeMap<String, i128> {
         &self.tags
@@ -157,6 +164,17 @@ impl Timeline {
         let minutes = self.minutes.range(start..start.plus(millis));
         let Descent { slot: start, skip, rows } = newest_first(minutes, partitions, offset)?;
         Some(PagePosition { start, millis: MINUTE, skip, rows })
+    }
+
+    /// When the smallest slot begins that is known to hold the row at `offset` of the window, newest first: its minute;
+    /// its hour or its day where the slots below are not known. `None` past the last row.
+    pub fn start_of(&self, partitions: &[StatusPartition], offset: usize) -> Option<Timestamp> {
+        let (day, offset) = self.day_of(partitions, offset)?;
+        let (slot, offset) = match self.hour_of(partitions, day, offset) {
+            Some((hour, offset)) => ((hour.start(), HOUR), offset),
+            None => ((day.start(), DAY), offset),
+        };
+        Some(self.minute_of(partitions, slot, offset).map_or(slot.0, |minute| minute.start))
     }
 }
 
