@@ -5,7 +5,7 @@
 use crate::projections::index::{PagePosition, Timeline, Window};
 use crate::requests::parameters::PageRequest;
 use crate::storage::item::Item;
-use crate::storage::keys::{self, FilteredIndex, StatusPartition};
+use crate::storage::keys::{self, FilteredIndex, Lanes, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, ReadResult, Reader, SelectedAttributes};
 use crate::values::time::{DAY, Day, HOUR, Timestamp};
 
@@ -14,6 +14,9 @@ use crate::values::time::{DAY, Day, HOUR, Timestamp};
 pub(super) const MAX_OFFSET_OF_SMALL_ROWS: usize = 150;
 /// The same of rows with summaries, which are larger, so that fewer of them are read in vain.
 const MAX_OFFSET_OF_SUMMARIES: usize = 100;
+
+/// So many rows may be read of each lane where they may all be in one: more are read by the lane's share.
+const MAX_ROWS_OF_EACH_LANE: usize = 1_000;
 
 /// So many rows are skipped one by one rather than by one more round trip to a minute's seconds.
 const MAX_ROWS_SKIPPED: usize = 100;
@@ -88,19 +91,20 @@ struct Span {
 impl ListRequest<'_> {
     /// Reads the page and the totals of its window: one round trip near the top, at most three
     /// anywhere else, or four in an index with nodes of days; one more for a page in a crowded minute, and one more if
-    /// rows are missing that were counted a moment before.
+    /// rows are missing that were counted a moment before, or lanes are so uneven that many rows of one are needed.
     pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
         let near_top = offset <= self.rows.max_offset_from_top();
         let window = Window::new(self.list, reader.lanes(), self.since, self.now);
-        let newest = if near_top {
-            self.newest_rows(reader, &self.everything(), None, offset + limit)
-        } else {
-            Vec::new()
-        };
-        let lists = newest.len();
-        let mut found = reader.read(self.plan(ReadPlan::ranges(newest).and(window.plan()))).await?;
-        let rows = found.take_ranges(lists);
+        let newest = |rows| self.newest_rows(reader, &self.everything(), None, rows);
+        let share = share_of_lane(offset + limit, reader.lanes());
+        let first = if near_top { newest(share) } else { Vec::new() };
+        let lists = first.len();
+        let mut found = reader.read(self.plan(ReadPlan::ranges(first).and(window.plan()))).await?;
+        let mut rows = found.take_ranges(lists);
+        if is_cut(&rows, share, offset + limit) {
+            rows = reader.read(self.plan(ReadPlan::ranges(newest(offset + limit)))).await?.ranges;
+        }
         let mut timeline = Timeline::of(window, &found);
         let total = timeline.total().rows_in_any(self.partitions);
         let rows = if near_top {
@@ -295,6 +299,21 @@ impl ListRequest<'_> {
         };
         partitions.map(range).collect()
     }
+}
+
+/// How many rows of each lane are read for some rows of all lanes. Ids are spread evenly over lanes, so where there are
+/// many, no lane has a twentieth of them more than its share.
+fn share_of_lane(rows: usize, lanes: Lanes) -> usize {
+    if rows <= MAX_ROWS_OF_EACH_LANE { rows } else { rows.min(rows / lanes.all().count() + rows / 20) }
+}
+
+/// Whether some ranges, of which at most `limit` rows were read each, may have more rows that are among the first
+/// `wanted` of all.
+fn is_cut(ranges: &[Vec<Item>], limit: usize, wanted: usize) -> bool {
+    let full = ranges.iter().filter(|rows| rows.len() >= limit);
+    let Some(known) = full.filter_map(|rows| rows.last()).map(|row| &row.key.sk).max() else { return false };
+    let newest = ranges.iter().flatten().filter(|row| row.key.sk >= *known).count();
+    newest < wanted
 }
 
 /// The rows of some ranges in one order, newest first, from `skip` on and at most `limit`.

@@ -1,7 +1,7 @@
 //! The entities that the rows of a list stand for, and the users and tasks that they name.
 
 use crate::entities::readings::{Task, User};
-use crate::projections::entity::{Entity, STATE_ATTRIBUTES};
+use crate::projections::entity::{Entity, STATE_ATTRIBUTES, TOTALS_ATTRIBUTES};
 use crate::projections::summary::Owners;
 use crate::projections::views;
 use crate::storage::item::{Item, Key};
@@ -34,16 +34,21 @@ impl ReferencedEntities {
         Ok(())
     }
 
-    /// The same with the totals of the tasks.
+    /// Reads some users, and of tasks their totals alone: one round trip; none if there are none.
     pub(super) async fn read_with_totals<R: Reader>(
         reader: &R,
         owners: impl IntoIterator<Item = Owners>,
     ) -> Result<Self, R::Error> {
-        let keys: BTreeSet<Key> = named(owners).iter().map(keys::entity).collect();
-        if keys.is_empty() {
+        let (mut users, mut tasks) = (BTreeSet::new(), BTreeSet::new());
+        for Owners { task_id, user_id } in owners {
+            users.insert(keys::user(user_id));
+            tasks.insert(keys::entity(&EntityKey::Task(task_id)));
+        }
+        if users.is_empty() {
             return Ok(Self { entities: HashMap::new() });
         }
-        Ok(Self::load(&reader.read(ReadPlan::gets(keys)).await?.items)?)
+        let plan = ReadPlan::gets(users).only(&STATE_ATTRIBUTES).and_only(tasks, &TOTALS_ATTRIBUTES);
+        Ok(Self::load(&reader.read(plan).await?.items)?)
     }
 
     /// Reads some entities that are named, and some that exist, without totals: one round trip; none if there are none.

@@ -8,7 +8,7 @@ use crate::calendar::NextRuns;
 use crate::entities::readings::Schedule;
 use crate::projections::entity::Entity;
 use crate::projections::summary::{Owners, ScheduleSummary};
-use crate::projections::views;
+use crate::projections::views::{self, TaskTotals};
 use crate::requests::parameters::{Integer, PageRequest, ParameterReader, QueryParameters};
 use crate::storage::item::{Item, Key};
 use crate::storage::keys::{self, Index, StatusPartition};
@@ -117,9 +117,11 @@ pub async fn answer<R: Reader>(
     let owners = schedules.iter().map(|(schedule, _)| schedule.owners);
     let referenced = ReferencedEntities::read_with_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
-    let row = |(schedule, paused)| {
+    let row = |(schedule, paused): (ScheduleSummary, bool)| {
         let timezone = query.include_timezone.then(|| zone_of(&schedule));
-        ScheduleRow { timezone, ..row(schedule, paused, &referenced, (now, &mut runs), ui) }
+        let task = referenced.entity(&EntityKey::Task(schedule.owners.task_id));
+        let recent = task.map_or(0, |task| recent_executions(&task.totals, now));
+        ScheduleRow { timezone, ..row(schedule, (paused, recent), &referenced, &mut runs, ui) }
     };
     let schedules = schedules.into_iter().map(row).collect();
     Ok(SchedulesPage { schedules, total: listed.total })
@@ -148,24 +150,28 @@ fn zone_of(schedule: &ScheduleSummary) -> String {
     if schedule.timezone.is_empty() { "UTC".to_owned() } else { schedule.timezone.clone() }
 }
 
-/// The row of a schedule, without its time zone.
+/// How many executions of a task began today and on the days before.
+pub(super) fn recent_executions(totals: &TaskTotals, now: Timestamp) -> i128 {
+    let today = now.day();
+    totals.between(Day(today.0 - RECENT_DAYS), today)
+}
+
+/// The row of a schedule, without its time zone, from whether it is paused and its task's number of recent executions.
 pub(super) fn row(
     schedule: ScheduleSummary,
-    paused: bool,
+    (paused, recent_executions): (bool, i128),
     referenced: &ReferencedEntities,
-    (now, runs): (Timestamp, &mut NextRuns),
+    runs: &mut NextRuns,
     ui: &TemporalUi,
 ) -> ScheduleRow {
     let ScheduleSummary { id, owners: Owners { task_id, user_id }, cron, timezone } = schedule;
-    let today = now.day();
-    let task = referenced.entity(&EntityKey::Task(task_id));
     ScheduleRow {
         temporal_ui_url: ui.page(&["schedules", &id]),
         schedule_id: id,
         task_id,
         user_email: referenced.email(user_id),
         is_paused: paused,
-        recent_executions: task.map_or(0, |task| task.totals.between(Day(today.0 - RECENT_DAYS), today)),
+        recent_executions,
         next_run_time: if paused { None } else { runs.of(&cron, &timezone) },
         cron,
         timezone: None,

@@ -10,7 +10,7 @@ use crate::calendar::NextRuns;
 use crate::entities::fold::Register;
 use crate::entities::readings::{Execution, Schedule, Task};
 use crate::projections::entity::Entity;
-use crate::projections::summary::{Owners, ScheduleSummary};
+use crate::projections::summary::ScheduleSummary;
 use crate::projections::views;
 use crate::requests::parameters::{ParameterReader, QueryParameters};
 use crate::storage::item::{Item, Key};
@@ -87,13 +87,14 @@ pub async fn answer<R: Reader>(
     let mut parts: Vec<Schedule<'_>> = entities.iter().map(|part| Schedule::of(&part.state)).collect();
     parts.sort_by(|a, b| order(b).cmp(&order(a)));
     let owners = parts.iter().filter_map(|part| part.created.map(|(created, _)| created.user_id));
-    let owners = owners.chain([user_id]).map(|user_id| Owners { task_id: request.id, user_id });
-    let referenced = ReferencedEntities::read_with_totals(reader, owners).await?;
+    let owners = owners.chain([user_id]).map(EntityKey::User).collect();
+    let referenced = ReferencedEntities::read_all(reader, owners, Vec::new()).await?;
+    let recent = schedules::recent_executions(&entity.totals, now);
     let mut runs = NextRuns::after(now);
     let schedules: Vec<ScheduleRow> = parts
         .iter()
         .filter_map(|part| Some((ScheduleSummary::of(part)?, part.paused)))
-        .map(|(part, paused)| schedules::row(part, paused, &referenced, (now, &mut runs), ui))
+        .map(|(part, paused)| schedules::row(part, (paused, recent), &referenced, &mut runs, ui))
         .collect();
     let next_run_time = schedules.iter().filter_map(|part| part.next_run_time).min();
     let row = row(request.id, (&task, user_id), &entity.totals, &referenced);

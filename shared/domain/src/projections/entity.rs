@@ -123,6 +123,9 @@ pub type Entities = HashMap<EntityKey, Entity>;
 /// what its executions add up to.
 pub(crate) const STATE_ATTRIBUTES: [&str; 2] = [STATE, LINKED];
 
+/// The attribute that holds what an entity's executions add up to and how many there were on each day.
+pub(crate) const TOTALS_ATTRIBUTES: [&str; 1] = [TOTALS];
+
 /// The attributes of an entity's item.
 pub(crate) const ENTITY_ATTRIBUTES: [&str; 6] = [STATE, TOTALS, FAILURES, LINKED, LINKS, USERS];
 

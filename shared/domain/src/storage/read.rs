@@ -42,6 +42,8 @@ pub struct ReadPlan {
     pub gets: Vec<Key>,
     /// The attributes of the single items to return; all of them without it.
     pub attributes: SelectedAttributes,
+    /// Keys of further single items, each time with the attributes of these to return. They take calls of their own.
+    pub selected: Vec<(Vec<Key>, &'static [&'static str])>,
     /// Ranges of items.
     pub ranges: Vec<Range>,
     /// Whether the reads are strongly consistent: they see every write acknowledged before, and
@@ -74,6 +76,7 @@ impl ReadPlan {
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.gets.extend(other.gets);
+        self.selected.extend(other.selected);
         self.ranges.extend(other.ranges);
         self
     }
@@ -84,9 +87,20 @@ impl ReadPlan {
         Self { attributes: Some(attributes), ..self }
     }
 
+    /// The same plan that reads further single items, and of these only some attributes.
+    #[must_use]
+    pub fn and_only(
+        mut self,
+        keys: impl IntoIterator<Item = Key>,
+        attributes: &'static [&'static str],
+    ) -> Self {
+        self.selected.push((keys.into_iter().collect(), attributes));
+        self
+    }
+
     /// True if nothing is to be read.
     pub const fn is_empty(&self) -> bool {
-        self.gets.is_empty() && self.ranges.is_empty()
+        self.gets.is_empty() && self.selected.is_empty() && self.ranges.is_empty()
     }
 
     /// The same plan with strongly consistent reads.

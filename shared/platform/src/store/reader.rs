@@ -107,9 +107,14 @@ impl Reader for TableReader<'_> {
     }
 
     async fn read(&self, reads: ReadPlan) -> Result<ReadResult, StoreError> {
-        let unique: Vec<Key> = BTreeSet::from_iter(reads.gets).into_iter().collect();
-        let how = (reads.attributes, reads.consistent);
-        let batches: Vec<_> = unique.chunks(BATCH).map(|keys| self.batch(keys.to_vec(), how)).collect();
+        let selected = reads.selected.into_iter().map(|(keys, attributes)| (keys, Some(attributes)));
+        let gets =
+            [(reads.gets, reads.attributes)].into_iter().chain(selected).flat_map(|(keys, attributes)| {
+                let unique: Vec<Key> = BTreeSet::from_iter(keys).into_iter().collect();
+                unique.chunks(BATCH).map(|keys| (keys.to_vec(), attributes)).collect::<Vec<_>>()
+            });
+        let batches: Vec<_> =
+            gets.map(|(keys, attributes)| self.batch(keys, (attributes, reads.consistent))).collect();
         let ranges: Vec<_> =
             reads.ranges.into_iter().map(|range| self.range(range, reads.consistent)).collect();
         let batches = stream::iter(batches).buffer_unordered(PARALLEL).try_collect::<Vec<_>>();

@@ -6,7 +6,7 @@ use torale_domain::requests::parameters::QueryParameters;
 use torale_domain::storage::item::{Attributes, Item};
 use torale_domain::storage::keys::{self, Index, Lanes};
 use torale_domain::storage::read::{Range, ReadPlan, Reader, SelectedAttributes};
-use torale_domain::values::ids::{EntityKey, TaskId};
+use torale_domain::values::ids::{EntityKey, TaskId, UserId};
 use torale_platform::store::{Generation, TableReader, Usage};
 use torale_testkit::events::{execution, task, user};
 use torale_testkit::interceptor::Interceptor;
@@ -42,6 +42,23 @@ async fn get_with_a_projection_returns_the_key_and_these_attributes_only() {
     assert_eq!(names(&whole[&key].attributes), ["state", "totals"]);
     assert_eq!(names(&some[&key].attributes), ["state"]);
     assert_eq!(some[&key].text("state"), whole[&key].text("state"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn further_gets_of_a_plan_return_attributes_of_their_own_in_the_same_round_trip() {
+    let stack = scenario().await;
+    let (store, usage) = (stack.store(), Usage::default());
+    let reader = TableReader::of(&store, &Generation::first(), &usage);
+    let [task, user] =
+        [EntityKey::Task(TaskId::parse(TASK).unwrap()), EntityKey::User(UserId::parse(USER).unwrap())];
+    let [task, user] = [task, user].map(|entity| keys::entity(&entity));
+    let plan = ReadPlan::gets([user.clone()]).only(&["state"]).and_only([task.clone()], &["totals"]);
+
+    let found = reader.read(plan).await.unwrap().items;
+
+    assert_eq!(names(&found[&user].attributes), ["state"]);
+    assert_eq!(names(&found[&task].attributes), ["totals"]);
+    assert_eq!((found.len(), usage.round_trips()), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,9 +13,23 @@ const PARTITIONS: &[StatusPartition] =
     &[StatusPartition::Success, StatusPartition::Failed, StatusPartition::Running];
 const LIMIT: u64 = 50;
 
+/// Rows of one lane or two, `n` of each thousand in the first.
+fn rows_of_lanes(rows: i64, of_first: i64) -> (Replica, Vec<String>) {
+    let mut replica = Replica { lanes: Lanes::DEFAULT, ..Replica::default() };
+    let [first, second] = Lanes::DEFAULT.all().collect::<Vec<_>>()[..] else { unreachable!("two lanes") };
+    let keys = (0..rows).map(|n| {
+        let lane = if n % 1_000 < of_first { first } else { second };
+        keys::row(Index::Executions, StatusPartition::Success, lane, now().plus(-n), &["x"])
+    });
+    let keys: Vec<Key> = keys.collect();
+    let order = keys.iter().map(|key| key.sk.clone()).collect();
+    replica.rows = keys.into_iter().map(|key| (key, Attributes::new())).collect();
+    (replica, order)
+}
+
 /// Nodes and rows, maybe of different moments, and the plans that read them.
-#[derive(Default)]
 struct Replica {
+    lanes: Lanes,
     nodes: BTreeMap<Key, Attributes>,
     rows: BTreeMap<Key, Attributes>,
     plans: Mutex<Vec<ReadPlan>>,
@@ -25,7 +39,7 @@ impl Reader for Replica {
     type Error = Corrupt;
 
     fn lanes(&self) -> Lanes {
-        Lanes::ONE
+        self.lanes
     }
 
     async fn read(&self, plan: ReadPlan) -> Result<ReadResult, Corrupt> {
@@ -58,6 +72,12 @@ impl Reader for Replica {
         };
         self.plans.lock().unwrap().push(plan);
         Ok(found)
+    }
+}
+
+impl Default for Replica {
+    fn default() -> Self {
+        Self { lanes: Lanes::ONE, nodes: BTreeMap::new(), rows: BTreeMap::new(), plans: Mutex::default() }
     }
 }
 
@@ -105,12 +125,16 @@ impl Replica {
 
     /// The keys of the fourth page and the plan of each round trip.
     fn read(&self) -> (Vec<Key>, Vec<ReadPlan>) {
+        self.page(4, LIMIT)
+    }
+
+    fn page(&self, page: u64, limit: u64) -> (Vec<Key>, Vec<ReadPlan>) {
         let request = ListRequest {
             list: Index::Executions.into(),
             partitions: PARTITIONS,
             since: Some(now().plus(-DAY)),
             now: now(),
-            page: PageRequest { requested: true, page: 4, limit: LIMIT },
+            page: PageRequest { requested: true, page, limit },
             consistent: false,
             rows: RowContent::Summaries,
         };
@@ -172,4 +196,18 @@ fn page_with_something_running_on_its_days_reads_every_status() {
 
     assert_eq!(rows, expected(None));
     assert_eq!(plans.last().unwrap().ranges.len(), PARTITIONS.len());
+}
+
+#[test]
+fn very_many_rows_are_read_by_the_share_of_each_lane() {
+    // In turns of 500 each lane has its half; of the first 2,000 a lane has 1,400 in the other two.
+    for (of_first, trips, ranges) in [(500, 1, 1_100), (700, 2, 2_000), (1_000, 2, 2_000)] {
+        let (replica, order) = rows_of_lanes(3_000, of_first);
+
+        let (rows, plans) = replica.page(1, 2_000);
+
+        assert!(rows.iter().map(|key| &key.sk).eq(order.iter().take(2_000)), "{of_first}");
+        assert_eq!(plans.len(), trips, "{of_first}");
+        assert!(plans.last().unwrap().ranges.iter().take(2).all(|range| range.limit == Some(ranges)));
+    }
 }
