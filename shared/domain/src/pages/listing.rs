@@ -5,7 +5,7 @@
 use crate::projections::index::{PagePosition, Timeline, Window};
 use crate::requests::parameters::PageRequest;
 use crate::storage::item::Item;
-use crate::storage::keys::{self, FilteredIndex, Lanes, StatusPartition};
+use crate::storage::keys::{self, FilteredIndex, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, ReadResult, Reader, SelectedAttributes};
 use crate::values::time::{DAY, Day, HOUR, Timestamp};
 
@@ -14,9 +14,6 @@ use crate::values::time::{DAY, Day, HOUR, Timestamp};
 pub(super) const MAX_OFFSET_OF_SMALL_ROWS: usize = 150;
 /// The same of rows with summaries, which are larger, so that fewer of them are read in vain.
 const MAX_OFFSET_OF_SUMMARIES: usize = 100;
-
-/// So many rows may be read of each lane where they may all be in one: more are read by the lane's share.
-const MAX_ROWS_OF_EACH_LANE: usize = 1_000;
 
 /// So many rows are skipped one by one rather than by one more round trip to a minute's seconds.
 const MAX_ROWS_SKIPPED: usize = 100;
@@ -90,21 +87,20 @@ struct Span {
 
 impl ListRequest<'_> {
     /// Reads the page and the totals of its window: one round trip near the top, at most three
-    /// anywhere else, or four in an index with nodes of days; one more for a page in a crowded minute, and one more if
-    /// rows are missing that were counted a moment before, or lanes are so uneven that many rows of one are needed.
+    /// anywhere else, or four in an index with nodes of days; one more for a page in a crowded minute, and anywhere but
+    /// near the top one more while rows move: if rows are missing that were counted a moment before.
     pub(super) async fn read<R: Reader>(&self, reader: &R) -> Result<ListResult, R::Error> {
         let (offset, limit) = (self.page.offset(), self.page.rows());
         let near_top = offset <= self.rows.max_offset_from_top();
         let window = Window::new(self.list, reader.lanes(), self.since, self.now);
-        let newest = |rows| self.newest_rows(reader, &self.everything(), None, rows);
-        let share = share_of_lane(offset + limit, reader.lanes());
-        let first = if near_top { newest(share) } else { Vec::new() };
-        let lists = first.len();
-        let mut found = reader.read(self.plan(ReadPlan::ranges(first).and(window.plan()))).await?;
-        let mut rows = found.take_ranges(lists);
-        if is_cut(&rows, share, offset + limit) {
-            rows = reader.read(self.plan(ReadPlan::ranges(newest(offset + limit)))).await?.ranges;
-        }
+        let newest = if near_top {
+            self.newest_rows(reader, &self.everything(), None, offset + limit)
+        } else {
+            Vec::new()
+        };
+        let lists = newest.len();
+        let mut found = reader.read(self.plan(ReadPlan::ranges(newest).and(window.plan()))).await?;
+        let rows = found.take_ranges(lists);
         let mut timeline = Timeline::of(window, &found);
         let total = timeline.total().rows_in_any(self.partitions);
         let rows = if near_top {
@@ -121,9 +117,10 @@ impl ListRequest<'_> {
     ///
     /// The nodes also say where the page ends and which statuses have no rows on its days, so no more is read. Nodes
     /// and rows come from different calls and replicas, and may disagree for a moment. If rows are missing, everything
-    /// is read, for one round trip more. A row may still be missing from that one answer, and the next one be shown in
-    /// its place, if it moved to a status that had no rows on these days. What runs is about to move, so every status
-    /// of its days is read.
+    /// is read, for one round trip more. A list of what runs alone is read whole at once: its rows go all the time.
+    ///
+    /// A row may still be missing from that one answer, and the next one be shown in its place, if nodes or rows are
+    /// the newer ones and it is in a status that has none on these days by the nodes; see [`Self::counted_span`].
     async fn read_by_descent<R: Reader>(
         &self,
         reader: &R,
@@ -145,6 +142,9 @@ impl ListRequest<'_> {
             None => position,
         };
         let position = within(minute);
+        if self.partitions == [StatusPartition::Running] {
+            return self.read_from(reader, position, &self.everything()).await;
+        }
         let last_in_minute = minute.skip + expected.saturating_sub(1);
         let oldest = if last_in_minute < minute.rows {
             Some(within(PagePosition { skip: last_in_minute, ..minute }).start)
@@ -159,15 +159,22 @@ impl ListRequest<'_> {
         self.read_from(reader, position, &self.everything()).await
     }
 
-    /// Where the rows of a page lie by what is counted: from a position down to the slot that begins at `oldest`.
+    /// Where the rows of a page lie by what is counted: from a position down to the slot that begins at `oldest`, in
+    /// the statuses that have rows on its days.
+    ///
+    /// What runs is about to move. So where something runs every status is read, as its row may have left; and what
+    /// runs is always read, as a row that has left by the nodes may still be there on a lagging replica. Between the
+    /// statuses of schedules and tasks a row may be missed in both directions.
     fn counted_span(&self, timeline: &Timeline, position: PagePosition, oldest: Option<Timestamp>) -> Span {
         let since = oldest.map(|oldest| oldest.min(position.start)).max(self.since);
         let sums = timeline.sums_of_days(since.unwrap_or(Timestamp::EARLIEST).day(), position.start.day());
         let has_rows = |partition: &StatusPartition| sums.rows_in(*partition) > 0;
         let running =
             self.partitions.contains(&StatusPartition::Running) && has_rows(&StatusPartition::Running);
-        let partitions = self.partitions.iter().copied();
-        Span { partitions: partitions.filter(|partition| running || has_rows(partition)).collect(), since }
+        let is_read = |partition: &StatusPartition| {
+            running || *partition == StatusPartition::Running || has_rows(partition)
+        };
+        Span { partitions: self.partitions.iter().copied().filter(is_read).collect(), since }
     }
 
     /// Reads the rows of the page that lie in a span, from the nearer end of the minute or second in which it begins.
@@ -299,21 +306,6 @@ impl ListRequest<'_> {
         };
         partitions.map(range).collect()
     }
-}
-
-/// How many rows of each lane are read for some rows of all lanes. Ids are spread evenly over lanes, so where there are
-/// many, no lane has a twentieth of them more than its share.
-fn share_of_lane(rows: usize, lanes: Lanes) -> usize {
-    if rows <= MAX_ROWS_OF_EACH_LANE { rows } else { rows.min(rows / lanes.all().count() + rows / 20) }
-}
-
-/// Whether some ranges, of which at most `limit` rows were read each, may have more rows that are among the first
-/// `wanted` of all.
-fn is_cut(ranges: &[Vec<Item>], limit: usize, wanted: usize) -> bool {
-    let full = ranges.iter().filter(|rows| rows.len() >= limit);
-    let Some(known) = full.filter_map(|rows| rows.last()).map(|row| &row.key.sk).max() else { return false };
-    let newest = ranges.iter().flatten().filter(|row| row.key.sk >= *known).count();
-    newest < wanted
 }
 
 /// The rows of some ranges in one order, newest first, from `skip` on and at most `limit`.

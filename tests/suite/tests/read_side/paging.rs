@@ -138,6 +138,33 @@ async fn lists_return_each_row_once_and_in_order_over_all_pages() {
     }
 }
 
+/// The greatest page number that can be asked for: its first row has an offset greater than any that can be counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn greatest_page_of_every_list_is_empty_and_has_the_total() {
+    let stack = scenario().await;
+    let of_a_task = format!("hours=8760&task_id={}", id(2, 1));
+    let lists = LISTS.iter().map(|list| (list.path, list.query, list.rows));
+    let others = [
+        ("/admin/executions", &*of_a_task, "executions"),
+        ("/admin/errors", &*of_a_task, "errors"),
+        ("/admin/tasks", "search_query=query 1", "tasks"),
+        ("/admin/audit", "", "records"),
+    ];
+
+    for (path, query, rows) in lists.chain(others) {
+        let first = endpoints::answer(&stack, path, query).await.with_status(200).json();
+        let query = format!("{query}&limit=50&page={}", u64::MAX);
+        let answer = endpoints::answer(&stack, path, &query).await.with_status(200).json();
+
+        assert_eq!(answer[rows].as_array().map(Vec::len), Some(0), "{path}?{query}");
+        // Every request adds to the audit trail.
+        if path != "/admin/audit" {
+            assert_eq!(answer["total"], first["total"], "{path}?{query}");
+        }
+        assert!(answer["total"].as_u64().unwrap() > 0, "{path}?{query}");
+    }
+}
+
 /// Times without a fraction are shorter texts: they are filled up.
 pub(crate) fn sortable(value: &Value) -> String {
     match value {

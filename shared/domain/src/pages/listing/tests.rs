@@ -13,23 +13,9 @@ const PARTITIONS: &[StatusPartition] =
     &[StatusPartition::Success, StatusPartition::Failed, StatusPartition::Running];
 const LIMIT: u64 = 50;
 
-/// Rows of one lane or two, `n` of each thousand in the first.
-fn rows_of_lanes(rows: i64, of_first: i64) -> (Replica, Vec<String>) {
-    let mut replica = Replica { lanes: Lanes::DEFAULT, ..Replica::default() };
-    let [first, second] = Lanes::DEFAULT.all().collect::<Vec<_>>()[..] else { unreachable!("two lanes") };
-    let keys = (0..rows).map(|n| {
-        let lane = if n % 1_000 < of_first { first } else { second };
-        keys::row(Index::Executions, StatusPartition::Success, lane, now().plus(-n), &["x"])
-    });
-    let keys: Vec<Key> = keys.collect();
-    let order = keys.iter().map(|key| key.sk.clone()).collect();
-    replica.rows = keys.into_iter().map(|key| (key, Attributes::new())).collect();
-    (replica, order)
-}
-
 /// Nodes and rows, maybe of different moments, and the plans that read them.
+#[derive(Default)]
 struct Replica {
-    lanes: Lanes,
     nodes: BTreeMap<Key, Attributes>,
     rows: BTreeMap<Key, Attributes>,
     plans: Mutex<Vec<ReadPlan>>,
@@ -39,7 +25,7 @@ impl Reader for Replica {
     type Error = Corrupt;
 
     fn lanes(&self) -> Lanes {
-        self.lanes
+        Lanes::ONE
     }
 
     async fn read(&self, plan: ReadPlan) -> Result<ReadResult, Corrupt> {
@@ -72,12 +58,6 @@ impl Reader for Replica {
         };
         self.plans.lock().unwrap().push(plan);
         Ok(found)
-    }
-}
-
-impl Default for Replica {
-    fn default() -> Self {
-        Self { lanes: Lanes::ONE, nodes: BTreeMap::new(), rows: BTreeMap::new(), plans: Mutex::default() }
     }
 }
 
@@ -119,22 +99,22 @@ impl Replica {
         self.rows.insert(key(n, status), Attributes::new());
     }
 
-    fn remove(&mut self, n: i64) {
-        self.rows.remove(&key(n, StatusPartition::Success));
+    fn remove(&mut self, n: i64, status: StatusPartition) {
+        self.rows.remove(&key(n, status));
     }
 
     /// The keys of the fourth page and the plan of each round trip.
     fn read(&self) -> (Vec<Key>, Vec<ReadPlan>) {
-        self.page(4, LIMIT)
+        self.read_in(PARTITIONS)
     }
 
-    fn page(&self, page: u64, limit: u64) -> (Vec<Key>, Vec<ReadPlan>) {
+    fn read_in(&self, partitions: &[StatusPartition]) -> (Vec<Key>, Vec<ReadPlan>) {
         let request = ListRequest {
             list: Index::Executions.into(),
-            partitions: PARTITIONS,
+            partitions,
             since: Some(now().plus(-DAY)),
             now: now(),
-            page: PageRequest { requested: true, page, limit },
+            page: PageRequest { requested: true, page: 4, limit: LIMIT },
             consistent: false,
             rows: RowContent::Summaries,
         };
@@ -148,6 +128,11 @@ impl Replica {
     }
 }
 
+/// The statuses whose rows are read, in their order.
+fn statuses(plan: &ReadPlan) -> Vec<&str> {
+    plan.ranges.iter().map(|range| range.pk.split('#').nth(2).unwrap()).collect()
+}
+
 fn expected(missing: Option<i64>) -> Vec<Key> {
     let rows = (150..).filter(|n| Some(*n) != missing).take(50);
     rows.map(|n| key(n, StatusPartition::Success)).collect()
@@ -159,7 +144,7 @@ fn page_reads_only_what_its_counters_say_that_it_has() {
 
     assert_eq!(rows, expected(None));
     let last = plans.last().unwrap();
-    assert_eq!(last.ranges.len(), 1, "nothing failed or runs: {last:?}");
+    assert_eq!(statuses(last), ["success", "running"], "nothing failed, and what runs is always read");
     // The 200th row began at 7:11; of its hour the hours alone are known.
     let seven = Timestamp::parse("2026-03-31T07:00:00Z").unwrap();
     assert_eq!(last.ranges[0].from, Some(keys::row_time(seven)));
@@ -169,7 +154,7 @@ fn page_reads_only_what_its_counters_say_that_it_has() {
 fn page_whose_rows_are_not_there_yet_is_read_whole() {
     let mut replica = Replica::of(|_| StatusPartition::Success);
     let trips = replica.read().1.len();
-    (160..200).for_each(|n| replica.remove(n));
+    (160..200).for_each(|n| replica.remove(n, StatusPartition::Success));
     (160..200).for_each(|n| replica.put(n, StatusPartition::Failed));
 
     let (rows, plans) = replica.read();
@@ -183,7 +168,7 @@ fn page_whose_rows_are_not_there_yet_is_read_whole() {
 #[test]
 fn page_of_which_a_row_was_removed_ends_with_the_next_one() {
     let mut replica = Replica::of(|_| StatusPartition::Success);
-    replica.remove(160);
+    replica.remove(160, StatusPartition::Success);
 
     assert_eq!(replica.read().0, expected(Some(160)));
 }
@@ -198,16 +183,31 @@ fn page_with_something_running_on_its_days_reads_every_status() {
     assert_eq!(plans.last().unwrap().ranges.len(), PARTITIONS.len());
 }
 
+/// By the nodes nothing runs any more. The rows come from a replica that lags behind them.
 #[test]
-fn very_many_rows_are_read_by_the_share_of_each_lane() {
-    // In turns of 500 each lane has its half; of the first 2,000 a lane has 1,400 in the other two.
-    for (of_first, trips, ranges) in [(500, 1, 1_100), (700, 2, 2_000), (1_000, 2, 2_000)] {
-        let (replica, order) = rows_of_lanes(3_000, of_first);
+fn row_that_has_left_running_is_shown_where_it_still_is_by_older_rows() {
+    let mut replica = Replica::of(|_| StatusPartition::Success);
+    let trips = replica.read().1.len();
+    replica.remove(160, StatusPartition::Success);
+    replica.put(160, StatusPartition::Running);
 
-        let (rows, plans) = replica.page(1, 2_000);
+    let (rows, plans) = replica.read();
 
-        assert!(rows.iter().map(|key| &key.sk).eq(order.iter().take(2_000)), "{of_first}");
-        assert_eq!(plans.len(), trips, "{of_first}");
-        assert!(plans.last().unwrap().ranges.iter().take(2).all(|range| range.limit == Some(ranges)));
-    }
+    assert_eq!(rows[10], key(160, StatusPartition::Running));
+    let at: Vec<_> = rows.iter().map(keys::row_at).collect();
+    assert_eq!(at, expected(None).iter().map(keys::row_at).collect::<Vec<_>>());
+    assert_eq!((plans.len(), statuses(plans.last().unwrap())), (trips, vec!["success", "running"]));
+}
+
+#[test]
+fn page_of_what_runs_is_not_read_twice_when_rows_have_gone() {
+    let mut replica = Replica::of(|_| StatusPartition::Running);
+    let trips = replica.read_in(&[StatusPartition::Running]).1.len();
+    (160..170).for_each(|n| replica.remove(n, StatusPartition::Running));
+
+    let (rows, plans) = replica.read_in(&[StatusPartition::Running]);
+
+    let left = (150..160).chain(170..210).map(|n| key(n, StatusPartition::Running));
+    assert_eq!(rows, left.collect::<Vec<_>>());
+    assert_eq!(plans.len(), trips);
 }
