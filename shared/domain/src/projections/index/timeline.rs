@@ -167,11 +167,14 @@ impl Timeline {
     }
 
     /// When the smallest slot begins that is known to hold the row at `offset` of the window, newest first: its minute;
-    /// its hour or its day where the slots below are not known. `None` past the last row.
+    /// its hour or its day where the slots below are not known, or do not add up to it. `None` past the last row.
     pub fn start_of(&self, partitions: &[StatusPartition], offset: usize) -> Option<Timestamp> {
         let (day, offset) = self.day_of(partitions, offset)?;
+        let first = day.first_hour();
+        let has_hours = self.hours.range(first..Hour(first.0 + DAY / HOUR)).next().is_some();
         let (slot, offset) = match self.hour_of(partitions, day, offset) {
             Some((hour, offset)) => ((hour.start(), HOUR), offset),
+            None if has_hours => return Some(day.start()),
             None => ((day.start(), DAY), offset),
         };
         Some(self.minute_of(partitions, slot, offset).map_or(slot.0, |minute| minute.start))
@@ -191,4 +194,49 @@ fn newest_first<'a, K: Copy + 'a>(
     offset: usize,
 ) -> Option<Descent<K>> {
     descent::descend(slots.rev().map(|(slot, sums)| (*slot, sums.rows_in_any(partitions))), offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projections::index::node_amounts;
+    use crate::storage::item::{Attributes, Value};
+    use crate::storage::keys::{Index, Lanes};
+
+    const ALL: &[StatusPartition] = &[StatusPartition::All];
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    /// The nodes of some sizes that count so many rows at one time.
+    fn nodes(rows: i128, time: &str, of_size: impl Fn(&Node) -> bool) -> Vec<Item> {
+        let lane = Lanes::ONE.all().next().unwrap();
+        let amounts = node_amounts(Index::Executions, lane, at(time), None, &Sums::of_rows(rows));
+        let of_size = amounts
+            .into_iter()
+            .filter(|(key, _, _)| keys::parse_node(key).is_some_and(|(node, _)| of_size(&node)));
+        let item =
+            |(key, name, amount)| Item { key, attributes: Attributes::from([(name, Value::Number(amount))]) };
+        of_size.map(item).collect()
+    }
+
+    fn timeline(items: Vec<Item>) -> Timeline {
+        let window = Window::new(Index::Executions, Lanes::ONE, None, at("2026-03-31T10:30:00Z"));
+        Timeline::of(window, &ReadResult { ranges: vec![items], ..ReadResult::default() })
+    }
+
+    #[test]
+    fn start_of_a_row_is_its_days_where_the_hours_of_that_day_are_too_few() {
+        let month = nodes(10, "2026-03-30T09:05:00Z", |node| matches!(node, Node::Month(_)));
+        let hours = nodes(2, "2026-03-30T09:05:00Z", |node| matches!(node, Node::Day(_)));
+        let minutes = nodes(10, "2026-03-30T09:05:00Z", |node| matches!(node, Node::Hour(_)));
+        let without_hours = timeline([month.clone(), minutes.clone()].concat());
+        let with_hours = timeline([month, hours, minutes].concat());
+
+        assert_eq!(without_hours.start_of(ALL, 5), Some(at("2026-03-30T09:05:00Z")));
+        assert_eq!(with_hours.start_of(ALL, 1), Some(at("2026-03-30T09:05:00Z")));
+        assert_eq!(with_hours.start_of(ALL, 5), Some(at("2026-03-30T00:00:00Z")));
+        assert_eq!(with_hours.start_of(ALL, 10), None);
+    }
 }
