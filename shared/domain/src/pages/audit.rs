@@ -77,6 +77,7 @@ pub enum AuditRow {
 }
 
 /// Reads one facet as if the table held no other: plans and what they find have the partitions of an index of its own.
+/// Lists select no further single items, so [`ReadPlan::selected`] is not translated.
 struct FacetReader<'a, R> {
     index: &'a R,
     name: String,
@@ -91,22 +92,15 @@ impl<R: Reader> Reader for FacetReader<'_, R> {
 
     async fn read(&self, plan: ReadPlan) -> Result<ReadResult, Self::Error> {
         let partitions: Vec<String> = plan.ranges.iter().map(|range| range.pk.clone()).collect();
-        let facet_key = |key: &Key| keys::key_in_facet(&self.name, key);
-        let selected = plan
-            .selected
-            .iter()
-            .map(|(keys, attributes)| (keys.iter().map(facet_key).collect(), *attributes));
-        let selected = selected.collect();
-        let of_selected = plan.selected.iter().flat_map(|(keys, _)| keys);
-        let names: HashMap<Key, Key> =
-            plan.gets.iter().chain(of_selected).map(|key| (facet_key(key), key.clone())).collect();
-        let gets = plan.gets.iter().map(facet_key).collect();
+        let gets: HashMap<Key, Key> =
+            plan.gets.into_iter().map(|key| (keys::key_in_facet(&self.name, &key), key)).collect();
         let in_facet = |range: Range| Range { pk: keys::in_facet(&self.name, &range.pk), ..range };
         let ranges = plan.ranges.into_iter().map(in_facet).collect();
-        let found = self.index.read(ReadPlan { gets, selected, ranges, ..plan }).await?;
+        let found =
+            self.index.read(ReadPlan { gets: gets.keys().cloned().collect(), ranges, ..plan }).await?;
 
         let single = |(key, item): (Key, Item)| {
-            let key = names.get(&key).cloned().unwrap_or(key);
+            let key = gets.get(&key).cloned().unwrap_or(key);
             (key.clone(), Item { key, ..item })
         };
         let in_partition = |(partition, items): (String, Vec<Item>)| {
@@ -121,7 +115,7 @@ impl<R: Reader> Reader for FacetReader<'_, R> {
 }
 
 /// `index` reads the audit index, `records` the audit trail itself. Two round trips near the top,
-/// at most four anywhere else; strongly consistent.
+/// at most four anywhere else, and there one more while rows move; strongly consistent.
 ///
 /// # Errors
 /// If the store does not answer.

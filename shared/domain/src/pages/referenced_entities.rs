@@ -35,7 +35,7 @@ impl ReferencedEntities {
     }
 
     /// Reads some users, and of tasks their totals alone: one round trip; none if there are none.
-    pub(super) async fn read_with_totals<R: Reader>(
+    pub(super) async fn read_users_and_totals<R: Reader>(
         reader: &R,
         owners: impl IntoIterator<Item = Owners>,
     ) -> Result<Self, R::Error> {

@@ -87,9 +87,9 @@ pub struct ScheduleRow {
     pub temporal_ui_url: String,
 }
 
-/// Two round trips near the top, at most four anywhere else; one more for each megabyte of rows of an answer that is
-/// not paged, and one more if there are rows that do not carry their schedule: its id or cron string is too long, or an
-/// earlier release has written them.
+/// Two round trips near the top, at most four anywhere else, and there one more while rows move; one more for each
+/// megabyte of rows of an answer that is not paged, and one more if there are rows that do not carry their schedule:
+/// its id or cron string is too long, or an earlier release has written them.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
@@ -115,7 +115,7 @@ pub async fn answer<R: Reader>(
     let listed = request.read(reader).await?;
     let schedules = read_summaries(reader, &listed.rows).await?;
     let owners = schedules.iter().map(|(schedule, _)| schedule.owners);
-    let referenced = ReferencedEntities::read_with_totals(reader, owners).await?;
+    let referenced = ReferencedEntities::read_users_and_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
     let row = |(schedule, paused): (ScheduleSummary, bool)| {
         let timezone = query.include_timezone.then(|| zone_of(&schedule));

@@ -42,7 +42,8 @@ pub struct ReadPlan {
     pub gets: Vec<Key>,
     /// The attributes of the single items to return; all of them without it.
     pub attributes: SelectedAttributes,
-    /// Keys of further single items, each time with the attributes of these to return. They take calls of their own.
+    /// Keys of further single items, each time with the attributes of these to return. They take calls of their own. A
+    /// key must not be among `gets` or other ones as well: only one of its two items would be found.
     pub selected: Vec<(Vec<Key>, &'static [&'static str])>,
     /// Ranges of items.
     pub ranges: Vec<Range>,
@@ -71,8 +72,8 @@ impl ReadPlan {
         Self { ranges, ..Self::default() }
     }
 
-    /// The same plan that reads what another one reads, too, in its own way: with its consistency, and of single items
-    /// the attributes that it returns.
+    /// The same plan that reads what another one reads, too, in its own way: with its consistency, and of the
+    /// other one's `gets` the attributes that it returns. What the other one selects keeps its own attributes.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.gets.extend(other.gets);
