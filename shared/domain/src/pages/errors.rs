@@ -88,9 +88,9 @@ fn in_order<S: Serializer>(pairs: &[(String, i128)], serializer: S) -> Result<S:
     serializer.collect_map(pairs.iter().map(|(name, count)| (name, count)))
 }
 
-/// Two round trips near the top, at most five anywhere else; one more if an earlier release has written rows of
-/// the page. The errors of one task: four, and one
-/// more for each further thousand of its executions.
+/// Two round trips near the top, at most five anywhere else, and there one more while rows move; one more if an earlier
+/// release has written rows of the page. The errors of one task: four, and one more for each further thousand of its
+/// executions.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.

@@ -32,8 +32,9 @@ pub(super) struct ExecutionListPage<S> {
 }
 
 /// Reads the page and its users and tasks: two round trips near the top, at most five
-/// anywhere else; one more if an earlier release has written rows of the page. Of an execution that moves
-/// from one status to another between two reads, the row of its end is shown.
+/// anywhere else, six in a crowded minute, and there one more while rows move; one more if an earlier release has
+/// written rows of the page. Of an execution that is found in two statuses, as it moved between two reads, the row of
+/// its end is shown. One that is found in none is missing from that one answer.
 pub(super) async fn read_execution_list<R: Reader, S: Summary>(
     reader: &R,
     request: &ListRequest<'_>,

@@ -79,8 +79,8 @@ pub struct ExecutionRow {
     pub completed_at: Option<Timestamp>,
 }
 
-/// Two round trips near the top, at most five anywhere else, six in a crowded minute; one more if an earlier release
-/// has written rows of the page. With `task_id` three, one more for each
+/// Two round trips near the top, at most five anywhere else, six in a crowded minute, and there one more while rows
+/// move; one more if an earlier release has written rows of the page. With `task_id` three, one more for each
 /// megabyte of rows of that task's executions in the window, and with `status` also one more for each
 /// further thousand of them.
 ///

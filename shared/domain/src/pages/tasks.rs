@@ -108,8 +108,8 @@ pub struct LastExecution {
     pub started_at: Timestamp,
 }
 
-/// Three round trips near the top, at most five anywhere else; one more if a task has more than two
-/// unpaused schedules, and one if a replica lags behind the list.
+/// Three round trips near the top, at most five anywhere else, and there one more while rows move; one more if a task
+/// has more than two unpaused schedules, and one if a replica lags behind the list.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.

@@ -92,8 +92,8 @@ pub enum UserState {
     Deactivated,
 }
 
-/// Two round trips for a search and near the top, at most four anywhere else; strongly consistent, so that a
-/// deactivation shows as soon as it was answered.
+/// Two round trips for a search and near the top, at most four anywhere else, and there one more while rows move;
+/// strongly consistent, so that a deactivation shows as soon as it was answered.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.

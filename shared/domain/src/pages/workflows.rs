@@ -62,7 +62,8 @@ pub struct WorkflowRow {
 /// How many hours the list reaches back.
 const WINDOW_HOURS: u64 = 24;
 
-/// Two round trips near the top, at most four anywhere else.
+/// Two round trips near the top, at most five anywhere else, six in a crowded minute, and there one more while rows
+/// move.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
