@@ -157,11 +157,9 @@ async fn greatest_page_of_every_list_is_empty_and_has_the_total() {
         let answer = endpoints::answer(&stack, path, &query).await.with_status(200).json();
 
         assert_eq!(answer[rows].as_array().map(Vec::len), Some(0), "{path}?{query}");
-        // Every request adds to the audit trail.
-        if path != "/admin/audit" {
-            assert_eq!(answer["total"], first["total"], "{path}?{query}");
-        }
-        assert!(answer["total"].as_u64().unwrap() > 0, "{path}?{query}");
+        assert_eq!(answer["total"], first["total"], "{path}?{query}");
+        // The requests of this test are audited, but not indexed: that list has no rows.
+        assert_eq!(answer["total"].as_u64() > Some(0), path != "/admin/audit", "{path}?{query}");
     }
 }
 
