@@ -33,6 +33,8 @@ pub enum Fault {
     LateMessage,
     /// A process has a clock of its own.
     SkewedClock,
+    /// A process's clock is set anew amid a schedule, once or a few times.
+    JumpingClock,
     /// An operator builds, promotes, rolls back and drops generations meanwhile.
     Replay,
     /// An administrator deactivates and reactivates users and reads pages meanwhile, and the audit trail is sealed.
@@ -55,7 +57,7 @@ pub struct Odds {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::LostRequest,
         Self::LostAnswer,
         Self::LateRequest,
@@ -69,6 +71,7 @@ impl Fault {
         Self::Duplicate,
         Self::LateMessage,
         Self::SkewedClock,
+        Self::JumpingClock,
         Self::Replay,
         Self::Caller,
         Self::Damage,
@@ -86,7 +89,12 @@ impl Fault {
         match self {
             Self::LostRequest | Self::LostAnswer | Self::LateRequest | Self::Throttled => 30,
             Self::Death | Self::Duplicate | Self::LateMessage => 200,
-            Self::SkewedClock | Self::Replay | Self::Damage | Self::Webhook | Self::BusyOutside => 500,
+            Self::SkewedClock
+            | Self::JumpingClock
+            | Self::Replay
+            | Self::Damage
+            | Self::Webhook
+            | Self::BusyOutside => 500,
             Self::EarlierRelease => 300,
             Self::Caller => 1000,
             Self::StaleRead

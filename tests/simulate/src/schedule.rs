@@ -166,6 +166,7 @@ async fn simulate(tables: Tables, messages: &[String], theme: Theme) -> Result<(
     sent.into_iter().for_each(|body| world.events.push(body));
     let answered = timeout(LONGEST, happen(&world, messages, &webhooks, theme)).await;
     let answered = answered.map_err(|_elapsed| "the queues or the outbox do not become empty".to_owned())?;
+    clocks::hold();
     let damages = faults::happens(Fault::Damage, "projections");
     faults::replace(Odds::none());
     check(&world, &answered, damages).await

@@ -5,7 +5,7 @@ use torale_simulate::schedule::{Simulation, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 14] = [
+const HAPPENED: [&str; 15] = [
     "deactivated",
     "reactivated",
     "page read",
@@ -20,6 +20,7 @@ const HAPPENED: [&str; 14] = [
     "webhook accepted",
     "webhook refused",
     "row of before",
+    "clock has jumped",
 ];
 
 #[test]
