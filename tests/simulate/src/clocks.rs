@@ -32,7 +32,7 @@ impl Skew {
         let now = if faults::happens(Fault::SkewedClock, "process") { off() } else { 0 };
         let mut jumps = Vec::new();
         if faults::happens(Fault::JumpingClock, "process") {
-            let due = || fastrand::i64(..JUMPS_WITHIN[fastrand::usize(..JUMPS_WITHIN.len())]);
+            let due = || fastrand::i64(0..JUMPS_WITHIN[fastrand::usize(..JUMPS_WITHIN.len())]);
             jumps.extend((0..fastrand::usize(1..=JUMPS)).map(|_| (due(), off())));
             jumps.sort_unstable_by(|a, b| b.cmp(a));
         }
@@ -82,3 +82,29 @@ pub const ENDPOINTS: Clock = || time(4);
 pub const SEALER: Clock = || time(5);
 /// The clock of Clerk.
 pub const CLERK: Clock = || time(6);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::Odds;
+
+    #[test]
+    fn a_clock_jumps_amid_a_schedule_and_stays_within_five_seconds() {
+        let mut odds = Odds::none();
+        odds.raise(Fault::JumpingClock, 1000, &[]);
+        faults::replace(odds);
+        for seed in 0..100 {
+            fastrand::seed(seed);
+            let mut skew = Skew::random();
+
+            let first = skew.jumps.last().expect("a jump").0;
+
+            assert!(first >= 0, "{first}");
+            assert_eq!(skew.at(first - 1), 0);
+            assert_ne!(skew.at(first), 0);
+            assert!((-SKEW..SKEW).contains(&skew.at(3_600_000)));
+            assert!(skew.jumps.is_empty());
+        }
+        faults::replace(Odds::none());
+    }
+}

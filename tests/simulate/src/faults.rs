@@ -31,6 +31,10 @@ pub enum Fault {
     Duplicate,
     /// A message is delivered late.
     LateMessage,
+    /// DynamoDB, or Clerk and Temporal, refuse every call for some minutes.
+    Outage,
+    /// A queue gives messages up after few attempts, and an operator redrives the dead letters.
+    DeadLetter,
     /// A process has a clock of its own.
     SkewedClock,
     /// A process's clock is set anew amid a schedule, once or a few times.
@@ -57,7 +61,7 @@ pub struct Odds {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::LostRequest,
         Self::LostAnswer,
         Self::LateRequest,
@@ -70,6 +74,8 @@ impl Fault {
         Self::Death,
         Self::Duplicate,
         Self::LateMessage,
+        Self::Outage,
+        Self::DeadLetter,
         Self::SkewedClock,
         Self::JumpingClock,
         Self::Replay,
@@ -95,8 +101,8 @@ impl Fault {
             | Self::Damage
             | Self::Webhook
             | Self::BusyOutside => 500,
-            Self::EarlierRelease => 300,
-            Self::Caller => 1000,
+            Self::EarlierRelease | Self::Outage => 300,
+            Self::Caller | Self::DeadLetter => 1000,
             Self::StaleRead
             | Self::ShortPage
             | Self::Unprocessed

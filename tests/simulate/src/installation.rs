@@ -81,10 +81,9 @@ impl Installation {
 
     /// Whether nothing is left to do.
     pub fn is_quiet(&self) -> bool {
-        let is_empty = |queue: &Queue| queue.next().is_none();
         self.busy.get() == 0
-            && is_empty(&self.events)
-            && is_empty(&self.commands)
+            && self.events.is_empty()
+            && self.commands.is_empty()
             && !self.has_outbox_entries()
     }
 

@@ -19,6 +19,7 @@
 //! | [`outside`] | Clerk and Temporal, as far as commands reach them |
 //! | [`client`] | retries, loss and delay of any call |
 //! | [`clocks`] | the clocks of processes |
+//! | [`outages`] | services that refuse everything for a while |
 //! | [`faults`] | what goes wrong, how often, and what has |
 //! | [`defects`] | defects that are planted on purpose |
 //! | [`shrink`] | a smaller schedule that fails as well |
@@ -36,6 +37,7 @@ pub mod installation;
 pub mod jobs;
 pub mod network;
 pub mod operator;
+pub mod outages;
 pub mod outside;
 pub mod queue;
 pub mod releases;

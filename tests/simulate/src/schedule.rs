@@ -9,6 +9,7 @@ use crate::installation::{Installation, all};
 use crate::jobs::{consume, execute, relay, seal_now_and_then, seal_the_rest};
 use crate::network::SharedTables;
 use crate::operator::operate;
+use crate::outages;
 use crate::tables::Tables;
 use crate::theme::Theme;
 use crate::trace;
@@ -27,8 +28,9 @@ use torale_platform::consume::Consumer;
 use torale_testkit::present::NOW;
 use torale_testkit::{events, parts};
 
-/// The most simulated time of a schedule. Whoever is not done by then never will be.
-const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+/// The most simulated time of a schedule: dead letters may be redriven some times, each up to two weeks later. Whoever
+/// is not done by then never will be.
+const LONGEST: Duration = Duration::from_secs(400 * 86_400);
 /// After this time, whatever was under way has arrived.
 const LATEST: Duration = Duration::from_secs(60);
 
@@ -148,7 +150,7 @@ fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
     let mut messages = generator.messages(count);
     let is_event = |body: &str, at: Timestamp| parse(body, Some(at)).is_ok();
     // What is an event at a time is one at every later time.
-    messages.retain(|body| is_event(body, NOW.plus(-DAY / 24)) || !is_event(body, NOW.plus(40 * DAY)));
+    messages.retain(|body| is_event(body, NOW.plus(-DAY / 24)) || !is_event(body, NOW.plus(410 * DAY)));
     let messages = match schedule.only.as_slice() {
         [] => messages,
         only => only.iter().filter_map(|position| messages.get(*position).cloned()).collect(),
@@ -160,6 +162,7 @@ fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
 async fn simulate(tables: Tables, messages: &[String], theme: Theme) -> Result<(), String> {
     let world = Installation::new(tables);
     clocks::set();
+    outages::set();
     let mut sent = messages.to_vec();
     let webhooks = webhooks::of(&mut sent);
     world.has_earlier_release.set(faults::happens(Fault::EarlierRelease, "process"));
@@ -167,6 +170,7 @@ async fn simulate(tables: Tables, messages: &[String], theme: Theme) -> Result<(
     let answered = timeout(LONGEST, happen(&world, messages, &webhooks, theme)).await;
     let answered = answered.map_err(|_elapsed| "the queues or the outbox do not become empty".to_owned())?;
     clocks::hold();
+    outages::end();
     let damages = faults::happens(Fault::Damage, "projections");
     faults::replace(Odds::none());
     check(&world, &answered, damages).await

@@ -5,7 +5,7 @@ use torale_simulate::schedule::{Simulation, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 15] = [
+const HAPPENED: [&str; 17] = [
     "deactivated",
     "reactivated",
     "page read",
@@ -21,6 +21,8 @@ const HAPPENED: [&str; 15] = [
     "webhook refused",
     "row of before",
     "clock has jumped",
+    "dead letter",
+    "redriven",
 ];
 
 #[test]

@@ -1,0 +1,52 @@
+//! Services that refuse everything for a while: long enough that messages are received many times.
+
+use crate::faults::{self, Fault};
+use crate::trace;
+use std::cell::Cell;
+
+/// The latest beginning of an outage and its longest time, in milliseconds.
+const BEGINS: i64 = 60_000;
+const LASTS: i64 = 600_000;
+
+/// What processes call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// DynamoDB.
+    Store,
+    /// SQS, which has no outages here: a message that cannot be received is none that failed.
+    Queue,
+    /// Clerk and Temporal.
+    Outside,
+}
+
+thread_local! {
+    /// The outages of the store and of what is outside, in milliseconds of the schedule.
+    static OUTAGES: Cell<[(i64, i64); 2]> = const { Cell::new([(0, 0); 2]) };
+}
+
+/// Sets the outages of this thread's schedule.
+pub fn set() {
+    OUTAGES.set(["store", "outside"].map(|service| match faults::happens(Fault::Outage, service) {
+        true => {
+            let begins = fastrand::i64(0..BEGINS);
+            (begins, begins + fastrand::i64(0..LASTS))
+        }
+        false => (0, 0),
+    }));
+}
+
+/// Ends all of them, before what must hold is checked.
+pub fn end() {
+    OUTAGES.set([(0, 0); 2]);
+}
+
+/// Whether a service refuses all calls at this moment.
+pub fn is_out(service: Service) -> bool {
+    let [store, outside] = OUTAGES.get();
+    let (begins, ends) = match service {
+        Service::Store => store,
+        Service::Outside => outside,
+        Service::Queue => return false,
+    };
+    ends > 0 && (begins..ends).contains(&trace::elapsed())
+}
