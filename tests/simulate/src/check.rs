@@ -5,6 +5,7 @@ use crate::clocks;
 use crate::damage::damage;
 use crate::installation::Installation;
 use crate::jobs;
+use crate::restoring::damage_and_restore;
 use crate::tables::{AsOf, Tables};
 use crate::trace;
 use crate::upgrade::{self, Leftover};
@@ -34,11 +35,20 @@ const USER_EVENTS: &str = "ai.torale.user.";
 /// The type of the events that reactivate users.
 const REACTIVATED: &str = "ai.torale.user.reactivated";
 
-/// Whether all of it holds; `damages` if the projections are to be damaged and repaired as well.
+/// What goes wrong once everything is quiet.
+#[derive(Debug, Clone, Copy)]
+pub struct LastFaults {
+    /// Whether the projections are damaged and repaired.
+    pub damages: bool,
+    /// Whether another table is damaged and restored.
+    pub restores: bool,
+}
+
+/// Whether all of it holds.
 ///
 /// # Errors
 /// What does not.
-pub async fn check(world: &Installation, answered: &Answered, damages: bool) -> Result<(), String> {
+pub async fn check(world: &Installation, answered: &Answered, last: LastFaults) -> Result<(), String> {
     if let Some(violation) = world.violations.borrow().first() {
         return Err(violation.clone());
     }
@@ -60,9 +70,12 @@ pub async fn check(world: &Installation, answered: &Answered, damages: bool) -> 
         pointer = live_pointer(&world.tables.lock())?;
     }
     check_projections(&world.tables.lock(), &pointer, &expected)?;
-    if damages {
+    if last.damages {
         damage(world, &pointer.live).await?;
         check_projections(&world.tables.lock(), &pointer, &expected)?;
+    }
+    if last.restores {
+        damage_and_restore(world, &pointer.live).await?;
     }
     check_commands(world, &parsed)?;
     check_deactivated(world, &pointer, &parsed, answered)?;

@@ -55,7 +55,7 @@ fn spoil(tables: &mut Tables, table: &str) -> Result<BTreeSet<Key>, StoreError> 
 }
 
 /// The attributes with one of them changed, or with one more.
-fn changed(mut attributes: Attributes) -> Attributes {
+pub fn changed(mut attributes: Attributes) -> Attributes {
     let position = fastrand::usize(..=attributes.len());
     match attributes.values_mut().nth(position) {
         Some(Value::Text(text)) => text.push('~'),

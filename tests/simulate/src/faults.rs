@@ -45,6 +45,9 @@ pub enum Fault {
     Caller,
     /// Items of the live projections are lost or changed once everything is quiet.
     Damage,
+    /// Items of the log, the audit trail, the quarantine or the control table are lost or changed once everything is
+    /// quiet, and restored from a copy.
+    Restore,
     /// Events of identities arrive as webhooks of Clerk, which come again until they are accepted, and some are forged.
     Webhook,
     /// Clerk or Temporal refuses a command for the moment.
@@ -61,7 +64,7 @@ pub struct Odds {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::LostRequest,
         Self::LostAnswer,
         Self::LateRequest,
@@ -81,6 +84,7 @@ impl Fault {
         Self::Replay,
         Self::Caller,
         Self::Damage,
+        Self::Restore,
         Self::Webhook,
         Self::BusyOutside,
         Self::EarlierRelease,
@@ -99,6 +103,7 @@ impl Fault {
             | Self::JumpingClock
             | Self::Replay
             | Self::Damage
+            | Self::Restore
             | Self::Webhook
             | Self::BusyOutside => 500,
             Self::EarlierRelease | Self::Outage => 300,

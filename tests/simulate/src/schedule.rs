@@ -1,7 +1,7 @@
 //! One schedule: what a seed makes happen, and whether what must hold does.
 
 use crate::caller::{Answered, call};
-use crate::check::check;
+use crate::check::{LastFaults, check};
 use crate::clocks;
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault, Odds};
@@ -171,9 +171,12 @@ async fn simulate(tables: Tables, messages: &[String], theme: Theme) -> Result<(
     let answered = answered.map_err(|_elapsed| "the queues or the outbox do not become empty".to_owned())?;
     clocks::hold();
     outages::end();
-    let damages = faults::happens(Fault::Damage, "projections");
+    let last = LastFaults {
+        damages: faults::happens(Fault::Damage, "projections"),
+        restores: faults::happens(Fault::Restore, "table"),
+    };
     faults::replace(Odds::none());
-    check(&world, &answered, damages).await
+    check(&world, &answered, last).await
 }
 
 /// Lets all processes run until everything is quiet.

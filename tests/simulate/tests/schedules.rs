@@ -5,7 +5,7 @@ use torale_simulate::schedule::{Simulation, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 17] = [
+const HAPPENED: [&str; 23] = [
     "deactivated",
     "reactivated",
     "page read",
@@ -23,6 +23,12 @@ const HAPPENED: [&str; 17] = [
     "clock has jumped",
     "dead letter",
     "redriven",
+    "log restored",
+    "trail restored",
+    "control restored",
+    "trail: lost",
+    "trail: changed",
+    "trail: added",
 ];
 
 #[test]
