@@ -75,7 +75,15 @@ impl Theme {
         }
     }
 
-    /// The most requests of the administrator, and the longest pause before each, in milliseconds.
+    /// How many administrators make requests at once, if any: they share the requests.
+    pub fn callers(self) -> u32 {
+        match self {
+            Self::Anything | Self::Rebuilds => [1, 1, 2, 3][fastrand::usize(..4)],
+            Self::Deactivations | Self::Promotions => fastrand::u32(1..=3),
+        }
+    }
+
+    /// The most requests of all administrators, and the longest pause before each, in milliseconds.
     pub const fn requests(self) -> (u32, u64) {
         match self {
             Self::Anything | Self::Rebuilds => (8, 15_000),

@@ -5,7 +5,7 @@ use torale_simulate::schedule::{Simulation, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 23] = [
+const HAPPENED: [&str; 24] = [
     "deactivated",
     "reactivated",
     "page read",
@@ -29,6 +29,7 @@ const HAPPENED: [&str; 23] = [
     "trail: lost",
     "trail: changed",
     "trail: added",
+    "callers at once",
 ];
 
 #[test]
