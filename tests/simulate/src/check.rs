@@ -3,6 +3,7 @@
 use crate::caller::{self, Answered};
 use crate::clocks;
 use crate::damage::damage;
+use crate::faults;
 use crate::installation::Installation;
 use crate::jobs;
 use crate::network::ReadLog;
@@ -32,6 +33,9 @@ use torale_testkit::{parts, rebuild};
 
 /// How the types of the events of users begin.
 const USER_EVENTS: &str = "ai.torale.user.";
+
+/// How the paths of single entities begin.
+const DETAILS: [&str; 3] = ["/admin/users/", "/admin/tasks/", "/admin/executions/"];
 
 /// The type of the events that reactivate users.
 const REACTIVATED: &str = "ai.torale.user.reactivated";
@@ -237,7 +241,7 @@ fn check_deactivated(
             records.origins.insert(origin, self::entity(tables, &table, &keys::user(origin))?);
         }
         let Some(cause) = causes::effective_cause(user, &entity, &records) else { continue };
-        crate::faults::count("stays deactivated", None);
+        faults::count("stays deactivated", None);
         let range = Range { pk: keys::stoppable_of(user), ..Range::default() };
         let alive = tables.query(&table, &range, None, AsOf::NOW).map_err(text)?.items;
         if let Some(item) = alive.first() {
@@ -245,7 +249,7 @@ fn check_deactivated(
         }
         let banned = &world.outside.lock().banned;
         for login in logins(tables, &table, user, &entity)? {
-            crate::faults::count("login of the deactivated", None);
+            faults::count("login of the deactivated", None);
             if !banned.contains(login.as_str()) {
                 return Err(format!("{user} is deactivated by {cause:?}, and {login:?} is not banned"));
             }
@@ -366,6 +370,9 @@ async fn check_answers(world: &Installation, logged: &[String], parsed: &[Value]
             return Err(format!("{path}?{query} at {before}\n  answered {}\n  expected {body}", answer.text));
         }
         trace::note(|| format!("{path}?{query} as the model"));
+        if answer.status == 200 && DETAILS.iter().any(|of| path.starts_with(of)) {
+            faults::count("detail as the model", None);
+        }
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::faults::{self, Fault, Odds};
 use crate::installation::{Installation, all};
 use crate::jobs::{consume, execute, relay, seal_now_and_then, seal_the_rest};
 use crate::network::SharedTables;
-use crate::operator::operate;
+use crate::operator::{self, operate};
 use crate::outages;
 use crate::tables::Tables;
 use crate::theme::Theme;
@@ -189,8 +189,9 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
     };
     let visits = async {
         if faults::happens(Fault::Replay, "operator") {
-            let operators =
-                (0..theme.operators()).map(|_| operate(&world.tables, clocks::OPERATOR).boxed_local());
+            let memory = operator::memory();
+            let one = |_number| operate(&world.tables, clocks::OPERATOR, memory).boxed_local();
+            let operators = (0..theme.operators()).map(one);
             world.keep_busy(all(operators)).await;
         }
     };

@@ -5,7 +5,7 @@ use torale_simulate::schedule::{Simulation, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 24] = [
+const HAPPENED: [&str; 26] = [
     "deactivated",
     "reactivated",
     "page read",
@@ -30,6 +30,8 @@ const HAPPENED: [&str; 24] = [
     "trail: changed",
     "trail: added",
     "callers at once",
+    "detail as the model",
+    "built in parts",
 ];
 
 #[test]
