@@ -41,7 +41,8 @@ const LIFE: Duration = Duration::from_millis(300);
 pub struct Answered {
     /// Users of whom a deactivation was answered with 200.
     pub deactivated: BTreeSet<UserId>,
-    /// Users of whom a reactivation was answered with 200, and whether a deactivation of them had been before.
+    /// Users of whom a reactivation was answered with 200, and whether a deactivation of them had been answered
+    /// before it was sent.
     pub reactivated: BTreeMap<UserId, bool>,
     /// The ids of the requests that were answered with something else than 503.
     pub recorded: BTreeSet<String>,
@@ -134,6 +135,9 @@ async fn call_alone(
             }
         };
         trace::note(|| format!("caller: {name} {user}"));
+        let id = UserId::parse(&user);
+        let is_deactivated = id.is_some_and(|user| answered.borrow().deactivated.contains(&user));
+        let sent = SentRequest { name, user: &user, is_deactivated };
         let commands = world.commands.client("endpoint");
         reads.clear();
         let Some(answer) = mortal(name, LIFE, request.send_with(&app, &commands)).await else {
@@ -141,18 +145,27 @@ async fn call_alone(
             continue;
         };
         trace::note(|| format!("caller: {name} answered {} {}", answer.status, answer.text));
-        judge(world, (name, &reads), &user, &answer, &mut answered.borrow_mut());
+        judge(world, (&sent, &reads), &answer, &mut answered.borrow_mut());
     }
+}
+
+/// A request that an administrator has sent.
+struct SentRequest<'a> {
+    name: &'static str,
+    user: &'a str,
+    /// Whether a deactivation of the user had been answered before it was sent. One that others make meanwhile may come
+    /// after it.
+    is_deactivated: bool,
 }
 
 /// Notes what an answer promises, and whether it may be one.
 fn judge(
     world: &Installation,
-    (name, reads): (&'static str, &ReadLog),
-    user: &str,
+    (sent, reads): (&SentRequest<'_>, &ReadLog),
     answer: &ApiAnswer,
     answered: &mut Answered,
 ) {
+    let SentRequest { name, user, is_deactivated } = *sent;
     let allowed: &[u16] = match name {
         "deactivate" | "reactivate" => &[200, 404, 409, 503],
         _ => &[200, 503],
@@ -181,8 +194,7 @@ fn judge(
             answered.deactivated.insert(user);
         }
         if name == "reactivate" {
-            let was_deactivated = answered.deactivated.contains(&user);
-            *answered.reactivated.entry(user).or_default() |= was_deactivated;
+            *answered.reactivated.entry(user).or_default() |= is_deactivated;
         }
     }
     if answer.status != 503 {
