@@ -10,8 +10,8 @@ use torale_testkit::present::NOW;
 /// How far clocks are off at most, before and after a jump, in milliseconds. One that jumps moves by twice that at
 /// most, which is less than the minute that `SETTLED` leaves for clocks that differ.
 const SKEW: i64 = 5_000;
-/// The most jumps of a clock, and the longest times until each, in milliseconds: amid the first batches, a promotion, or
-/// what comes late.
+/// The most jumps of a clock, and the longest times until each, in milliseconds: amid the first batches, a promotion,
+/// or what comes late.
 const JUMPS: usize = 3;
 const JUMPS_WITHIN: [i64; 3] = [20_000, 300_000, 3_600_000];
 /// How many clocks there are.
