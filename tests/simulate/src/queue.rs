@@ -105,8 +105,8 @@ impl Messages {
     }
 
     /// Takes out what is visible and is not to be received any more: what is too old is gone, and what was received too
-    /// often is dead. Returns whether there was any, and when an operator redrives it if nothing was dead before: a dead
-    /// letter raises an alarm.
+    /// often is dead. Returns whether there was any, and when an operator redrives it if nothing was dead before: the
+    /// first dead letter raises an alarm.
     fn give_up(&mut self, most_receives: u32) -> (bool, Option<Instant>) {
         let now = Instant::now();
         let is_over = |message: &mut Message| {
