@@ -91,7 +91,7 @@ fn packages_and_crates_of_the_workspace_are_found() {
     }
 }
 
-/// A target without tests says so in its manifest, and cargo makes no test program of it. A test in it would not be run.
+/// Of a target whose manifest says that it has no tests, cargo makes no test program: a test in it would not be run.
 #[test]
 fn target_that_is_not_tested_has_no_test() {
     let is_untested = |target: &toml::Value| target.get("test") == Some(&toml::Value::Boolean(false));
