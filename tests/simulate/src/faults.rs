@@ -31,17 +31,17 @@ pub enum Fault {
     Duplicate,
     /// A message is delivered late.
     LateMessage,
-    /// DynamoDB, or Clerk and Temporal, refuse every call for some minutes.
+    /// DynamoDB, or Clerk and Temporal, refuse every call for minutes or hours.
     Outage,
-    /// A queue gives messages up after few attempts, and an operator redrives the dead letters.
-    DeadLetter,
+    /// A queue gives messages up after few receives, and not as the template says.
+    FewReceives,
     /// A process has a clock of its own.
     SkewedClock,
     /// A process's clock is set anew amid a schedule, once or a few times.
     JumpingClock,
-    /// An operator builds, promotes, rolls back and drops generations meanwhile.
+    /// One or two operators build, promote, roll back and drop generations meanwhile.
     Replay,
-    /// An administrator deactivates and reactivates users and reads pages meanwhile, and the audit trail is sealed.
+    /// Administrators deactivate and reactivate users and read pages meanwhile, and the audit trail is sealed.
     Caller,
     /// Items of the live projections are lost or changed once everything is quiet.
     Damage,
@@ -78,7 +78,7 @@ impl Fault {
         Self::Duplicate,
         Self::LateMessage,
         Self::Outage,
-        Self::DeadLetter,
+        Self::FewReceives,
         Self::SkewedClock,
         Self::JumpingClock,
         Self::Replay,
@@ -107,7 +107,7 @@ impl Fault {
             | Self::Webhook
             | Self::BusyOutside => 500,
             Self::EarlierRelease | Self::Outage => 300,
-            Self::Caller | Self::DeadLetter => 1000,
+            Self::Caller | Self::FewReceives => 1000,
             Self::StaleRead
             | Self::ShortPage
             | Self::Unprocessed

@@ -1,12 +1,13 @@
-//! Services that refuse everything for a while: long enough that messages are received many times.
+//! Services that refuse everything for a while: minutes, or so many hours that messages are given up.
 
 use crate::faults::{self, Fault};
 use crate::trace;
 use std::cell::Cell;
 
-/// The latest beginning of an outage and its longest time, in milliseconds.
+/// The latest beginning of an outage, in milliseconds, and its longest times: minutes, and sometimes so many hours that a
+/// message of the event queue, which comes again every 380 s, is received more than 60 times.
 const BEGINS: i64 = 60_000;
-const LASTS: i64 = 600_000;
+const LASTS: [i64; 2] = [600_000, 12 * 3_600_000];
 
 /// What processes call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub fn set() {
     OUTAGES.set(["store", "outside"].map(|service| match faults::happens(Fault::Outage, service) {
         true => {
             let begins = fastrand::i64(0..BEGINS);
-            (begins, begins + fastrand::i64(0..LASTS))
+            (begins, begins + fastrand::i64(1..LASTS[fastrand::usize(..LASTS.len())]))
         }
         false => (0, 0),
     }));

@@ -5,7 +5,7 @@ use torale_simulate::schedule::{Simulation, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 26] = [
+const HAPPENED: [&str; 28] = [
     "deactivated",
     "reactivated",
     "page read",
@@ -21,8 +21,10 @@ const HAPPENED: [&str; 26] = [
     "webhook refused",
     "row of before",
     "clock has jumped",
-    "dead letter",
-    "redriven",
+    "dead event",
+    "dead command",
+    "redriven event",
+    "redriven command",
     "log restored",
     "trail restored",
     "control restored",
