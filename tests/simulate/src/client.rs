@@ -147,7 +147,11 @@ where
     T: Send + 'static,
     S: Fn() -> BoxFuture<'static, T> + Send + Sync + 'static,
 {
-    if outages::is_out(service) || faults::happens(Fault::Throttled, name) {
+    let is_out = outages::is_out(service);
+    if is_out {
+        faults::count(name, Some(Fault::Outage));
+    }
+    if is_out || faults::happens(Fault::Throttled, name) {
         pause(latency(), end).await?;
         return Ok(Attempt::Throttled);
     }

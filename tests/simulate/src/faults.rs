@@ -152,10 +152,15 @@ pub fn replace(odds: Odds) -> Odds {
     ODDS.replace(odds)
 }
 
+/// Decides whether a fault happens, and leaves it to others to count its effects.
+pub fn is_drawn(fault: Fault) -> bool {
+    let odds = ODDS.with_borrow(|odds| odds.of[fault.index()]);
+    odds > 0 && fastrand::u16(..1000) < odds
+}
+
 /// Decides whether a fault happens to a call, and counts it.
 pub fn happens(fault: Fault, call: &'static str) -> bool {
-    let odds = ODDS.with_borrow(|odds| odds.of[fault.index()]);
-    let happens = odds > 0 && fastrand::u16(..1000) < odds;
+    let happens = is_drawn(fault);
     if happens {
         count(call, Some(fault));
         crate::trace::note(|| format!("{call}: {fault:?}"));

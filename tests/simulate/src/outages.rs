@@ -27,10 +27,12 @@ thread_local! {
 
 /// Sets the outages of this thread's schedule.
 pub fn set() {
-    OUTAGES.set(["store", "outside"].map(|service| match faults::happens(Fault::Outage, service) {
+    OUTAGES.set([Service::Store, Service::Outside].map(|service| match faults::is_drawn(Fault::Outage) {
         true => {
             let begins = fastrand::i64(0..BEGINS);
-            (begins, begins + fastrand::i64(1..LASTS[fastrand::usize(..LASTS.len())]))
+            let ends = begins + fastrand::i64(1..LASTS[fastrand::usize(..LASTS.len())]);
+            trace::note(|| format!("{service:?}: an outage from {begins} to {ends} ms"));
+            (begins, ends)
         }
         false => (0, 0),
     }));

@@ -60,7 +60,12 @@ impl Theme {
     pub fn raise(self, odds: &mut Odds, without: &[Fault]) {
         let faults: &[(Fault, u16)] = match self {
             Self::Anything => &[],
-            Self::Deactivations => &[(Fault::Caller, 1000), (Fault::BusyOutside, 200)],
+            Self::Deactivations => &[
+                (Fault::Caller, 1000),
+                (Fault::BusyOutside, 200),
+                (Fault::FewReceives, 500),
+                (Fault::Outage, 100),
+            ],
             Self::Rebuilds => &[(Fault::Replay, 1000), (Fault::Unprocessed, 100)],
             Self::Promotions => &[(Fault::Caller, 1000), (Fault::Replay, 1000)],
         };
