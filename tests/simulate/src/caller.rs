@@ -18,7 +18,7 @@ use reactivate_user::ReactivateUser;
 use serde_json::Value;
 use stats::Stats;
 use stats_series::StatsSeries;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use task::ReadTask;
 use tasks::Tasks;
@@ -50,10 +50,10 @@ pub struct Answered {
     pub webhooks: DeliveredWebhooks,
 }
 
-/// An instance of the endpoints, which notes what it reads of the projections.
-pub fn instance(world: &Installation, reads: &ReadLog) -> App {
+/// An administrator's instance of the endpoints, which notes what it reads of the projections.
+pub fn instance(world: &Installation, reads: &ReadLog, number: usize) -> App {
     let store = world.tables.observed_store("endpoint", reads);
-    App::new(store, keys_only(), LIMITS, temporal_ui(), clocks::ENDPOINTS)
+    App::new(store, keys_only(), LIMITS, temporal_ui(), clocks::CALLERS[number])
 }
 
 /// The pages that are read, each as a request.
@@ -102,25 +102,36 @@ pub async fn call(world: &Installation, messages: &[String], theme: Theme) -> An
     let answered = RefCell::default();
     let users = users_of(messages);
     let callers = theme.callers();
-    let one = |_number| call_alone(world, &users, (theme, callers), &answered).boxed_local();
+    let under_way = Cell::new(0);
+    let one = |number| {
+        let caller = Caller { number, callers, theme, under_way: &under_way };
+        call_alone(world, &users, caller, &answered).boxed_local()
+    };
     all((0..callers).map(one)).await;
-    if callers > 1 {
-        faults::count("callers at once", None);
-    }
     answered.into_inner()
+}
+
+/// One of the administrators.
+#[derive(Debug, Clone, Copy)]
+struct Caller<'a> {
+    number: usize,
+    callers: usize,
+    theme: Theme,
+    /// How many requests of all of them are under way.
+    under_way: &'a Cell<u32>,
 }
 
 /// Makes the requests of one administrator.
 async fn call_alone(
     world: &Installation,
     users: &[String],
-    (theme, callers): (Theme, u32),
+    Caller { number, callers, theme, under_way }: Caller<'_>,
     answered: &RefCell<Answered>,
 ) {
     let reads = ReadLog::default();
-    let mut app = instance(world, &reads);
+    let mut app = instance(world, &reads, number);
     let (requests, pause) = theme.requests();
-    for _ in 0..fastrand::u32(..=requests.div_ceil(callers)) {
+    for _ in 0..fastrand::u32(..=requests.div_ceil(u32::try_from(callers).unwrap_or(1))) {
         sleep(Duration::from_millis(fastrand::u64(..pause))).await;
         let user = match fastrand::usize(..10) {
             0 => ADMIN.to_owned(),
@@ -140,8 +151,14 @@ async fn call_alone(
         let sent = SentRequest { name, user: &user, is_deactivated };
         let commands = world.commands.client("endpoint");
         reads.clear();
-        let Some(answer) = mortal(name, LIFE, request.send_with(&app, &commands)).await else {
-            app = instance(world, &reads);
+        if under_way.get() > 0 {
+            faults::count("callers at once", None);
+        }
+        under_way.set(under_way.get() + 1);
+        let answer = mortal(name, LIFE, request.send_with(&app, &commands)).await;
+        under_way.set(under_way.get() - 1);
+        let Some(answer) = answer else {
+            app = instance(world, &reads, number);
             continue;
         };
         trace::note(|| format!("caller: {name} answered {} {}", answer.status, answer.text));

@@ -34,8 +34,12 @@ use torale_testkit::{parts, rebuild};
 /// How the types of the events of users begin.
 const USER_EVENTS: &str = "ai.torale.user.";
 
-/// How the paths of single entities begin.
-const DETAILS: [&str; 3] = ["/admin/users/", "/admin/tasks/", "/admin/executions/"];
+/// How the paths of single entities begin, and how a right answer is counted.
+const DETAILS: [(&str, &str); 3] = [
+    ("/admin/users/", "user as the model"),
+    ("/admin/tasks/", "task as the model"),
+    ("/admin/executions/", "execution as the model"),
+];
 
 /// The type of the events that reactivate users.
 const REACTIVATED: &str = "ai.torale.user.reactivated";
@@ -126,7 +130,11 @@ fn check_messages(world: &Installation) -> Result<Vec<String>, String> {
     Ok(logged)
 }
 
-fn logged(items: &[Item]) -> Result<Vec<String>, String> {
+/// The messages of records of the log.
+///
+/// # Errors
+/// If one of them is none.
+pub fn logged(items: &[Item]) -> Result<Vec<String>, String> {
     let mut logged = Vec::new();
     for item in items {
         let Some(item::Value::Bytes(packed)) = item.attributes.get("events") else {
@@ -335,10 +343,10 @@ fn object(pairs: &Value) -> Value {
 /// paused.
 fn without_requests(mut answer: Value) -> Value {
     for key in answer.get_mut("api_keys").and_then(Value::as_array_mut).into_iter().flatten() {
-        key["last_used_at"] = Value::Null;
+        key.get_mut("last_used_at").into_iter().for_each(|last| *last = Value::Null);
     }
-    if let Some(deactivation) = answer.get_mut("deactivation").and_then(Value::as_object_mut) {
-        deactivation.insert("tasks_paused".to_owned(), Value::Null);
+    if let Some(tasks) = answer.get_mut("deactivation").and_then(|of| of.get_mut("tasks_paused")) {
+        *tasks = Value::Null;
     }
     answer
 }
@@ -351,7 +359,7 @@ async fn check_answers(world: &Installation, logged: &[String], parsed: &[Value]
     let model = torale_model::World::of(&messages);
     let ui = parts::temporal_ui();
     let ui = ModelTemporalUi { url: ui.url, namespace: ui.namespace };
-    let app = caller::instance(world, &ReadLog::default());
+    let app = caller::instance(world, &ReadLog::default(), 0);
     // Each in half of the schedules, to save time: every item is compared with a fresh fold already.
     let requests = caller::pages().into_iter().chain(caller::details(parsed));
     for request in requests.filter(|_| fastrand::bool()) {
@@ -359,7 +367,7 @@ async fn check_answers(world: &Installation, logged: &[String], parsed: &[Value]
         let (path, query) = (payload["rawPath"].as_str(), payload["rawQueryString"].as_str());
         let (path, query) = path.zip(query).expect("a request");
         // The simulated time stands still while nothing waits, but not during a request.
-        let before = clocks::ENDPOINTS();
+        let before = clocks::CALLERS[0]();
         let answer = request.send_with(&app, &world.commands.client("endpoint")).await;
         let (status, mut body) = model.get(path, query, before.millis(), &ui);
         if let Some(types) = body.get_mut("error_types") {
@@ -370,9 +378,8 @@ async fn check_answers(world: &Installation, logged: &[String], parsed: &[Value]
             return Err(format!("{path}?{query} at {before}\n  answered {}\n  expected {body}", answer.text));
         }
         trace::note(|| format!("{path}?{query} as the model"));
-        if answer.status == 200 && DETAILS.iter().any(|of| path.starts_with(of)) {
-            faults::count("detail as the model", None);
-        }
+        let detail = DETAILS.iter().find(|(of, _)| answer.status == 200 && path.starts_with(of));
+        detail.into_iter().for_each(|(_, name)| faults::count(name, None));
     }
     Ok(())
 }

@@ -7,15 +7,15 @@ use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
 use torale_testkit::present::NOW;
 
-/// How far clocks are off at most, before and after a jump, in milliseconds. One that jumps moves by twice that at
-/// most, which is less than the minute that `SETTLED` leaves for clocks that differ.
+/// How far clocks are off at most, before and after a jump, in milliseconds. One that jumps moves by twice that at most,
+/// which is less than the minute that `SETTLED` leaves for clocks that differ.
 const SKEW: i64 = 5_000;
 /// The most jumps of a clock, and the longest times until each, in milliseconds: amid the first batches, a promotion,
 /// or what comes late.
 const JUMPS: usize = 3;
 const JUMPS_WITHIN: [i64; 3] = [20_000, 300_000, 3_600_000];
 /// How many clocks there are.
-const COUNT: usize = 7;
+const COUNT: usize = 13;
 
 /// How far a clock is off.
 #[derive(Debug, Default)]
@@ -72,16 +72,20 @@ fn time(process: usize) -> Timestamp {
 
 /// The clocks of the consumers.
 pub const CONSUMERS: [Clock; 3] = [|| time(0), || time(1), || time(2)];
-/// The clock of the operator, and of the relay.
-pub const OPERATOR: Clock = || time(2);
+/// The clocks of the operators.
+pub const OPERATORS: [Clock; 2] = [|| time(3), || time(4)];
+/// The clocks of the administrators' instances of the endpoints.
+pub const CALLERS: [Clock; 3] = [|| time(5), || time(6), || time(7)];
 /// The clock of the command executor.
-pub const EXECUTOR: Clock = || time(3);
-/// The clock of the endpoints.
-pub const ENDPOINTS: Clock = || time(4);
+pub const EXECUTOR: Clock = || time(8);
+/// The clock of the function for webhooks.
+pub const WEBHOOK: Clock = || time(9);
 /// The clock of the sealing job.
-pub const SEALER: Clock = || time(5);
+pub const SEALER: Clock = || time(10);
+/// The clock of the relay.
+pub const RELAY: Clock = || time(11);
 /// The clock of Clerk.
-pub const CLERK: Clock = || time(6);
+pub const CLERK: Clock = || time(12);
 
 #[cfg(test)]
 mod tests {

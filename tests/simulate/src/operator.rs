@@ -100,6 +100,22 @@ pub fn named(comparison: &Comparison) -> BTreeSet<Key> {
     comparison.differences.iter().map(|difference| difference.key.clone()).collect()
 }
 
+/// Whether a comparison names these keys: all of them, or some if it says that there are more.
+///
+/// # Errors
+/// If not.
+pub fn check_named(comparison: &Comparison, differ: &BTreeSet<Key>) -> Result<(), String> {
+    let named = named(comparison);
+    let is_right = match comparison.more {
+        true => !named.is_empty() && named.is_subset(differ),
+        false => named == *differ,
+    };
+    match is_right {
+        true => Ok(()),
+        false => Err(format!("{differ:?} differ, named were {named:?}, more: {}", comparison.more)),
+    }
+}
+
 /// What verifies and repairs once everything is quiet: nothing is under way that it has to wait for.
 pub fn verifier(tables: &SharedTables, clock: Clock) -> Replay {
     Replay { settle: Duration::ZERO, ..Replay::new(tables.store("verifier"), clock) }

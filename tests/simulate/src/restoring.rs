@@ -1,23 +1,23 @@
 //! Damages a table that nothing can be computed anew from, once everything is quiet, and restores it from a copy as
 //! `docs/operations/restore.md` says: what was lost is back, and what was changed is named.
 
+use crate::check::logged;
 use crate::clocks;
-use crate::damage::changed;
+use crate::damage::{Items, by_key, changed, differing};
 use crate::faults;
 use crate::installation::Installation;
 use crate::operator;
 use crate::tables::Tables;
 use crate::trace;
 use crate::trail;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use torale_domain::projections::generation::Generation;
-use torale_domain::replay::rebuild::Tally;
 use torale_domain::replay::restore::RestorableTable;
 use torale_domain::storage::item::{Attributes, Item, Key};
 use torale_domain::storage::keys::{self, AUDIT_SEALS, Control, TableSpec};
 use torale_platform::store::{StoreError, log};
+use torale_replay::Replay;
 use torale_replay::restore::{RestoreMode, RestoreReport};
-use torale_replay::{Replay, log as replayed};
 use torale_testkit::rebuild;
 
 /// The most items that are damaged, and more than are ever named.
@@ -25,9 +25,6 @@ const ITEMS: usize = 4;
 const NAMED: usize = 100;
 /// What the copy is called.
 const COPY: &str = "restored";
-
-/// The items of a table, before or after.
-type Items = BTreeMap<Key, Attributes>;
 
 /// Damages one of these tables, and restores it.
 ///
@@ -40,22 +37,21 @@ pub async fn damage_and_restore(world: &Installation, live: &Generation) -> Resu
         RestorableTable::Quarantine,
         RestorableTable::Control,
     ];
-    let table = tables[fastrand::usize(..tables.len())];
-    let before = world.tables.lock().items(table.table());
-    if before.is_empty() {
-        return Ok(());
+    let trail = world.tables.lock().items(RestorableTable::Audit.table());
+    if !trail.is_empty() {
+        trail::check_damage(&trail)?;
     }
-    if table == RestorableTable::Audit {
-        trail::check_damage(&before)?;
-    }
-    let replay = operator::verifier(&world.tables, clocks::OPERATOR);
+    let with_items = tables.into_iter().map(|table| (table, world.tables.lock().items(table.table())));
+    let with_items: Vec<_> = with_items.filter(|(_, items)| !items.is_empty()).collect();
+    let (table, before) = fastrand::choice(with_items).expect("the log has the administrator");
+    let replay = operator::verifier(&world.tables, clocks::OPERATORS[0]);
     let damage = spoil(&mut world.tables.lock(), table, &before).map_err(|error| error.to_string())?;
     trace::note(|| format!("{table:?} was damaged: {damage:?}"));
     faults::count(damage.name, None);
+    let before = by_key(before);
     if table == RestorableTable::Events {
-        verify_damaged(world, &replay, live).await?;
+        verify_damaged(world, &replay, live, (&before, &damage)).await?;
     }
-    let before: Items = before.into_iter().map(|item| (item.key, item.attributes)).collect();
     restore(world, &replay, (table, &before), &damage).await?;
     world.tables.lock().drop_table(COPY);
     // The other tables are what they were, which was looked at before.
@@ -69,12 +65,15 @@ pub async fn damage_and_restore(world: &Installation, live: &Generation) -> Resu
 }
 
 /// What was done to a table.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Damage {
     /// How it is counted.
     name: &'static str,
     lost: BTreeSet<Key>,
-    changed: BTreeSet<Key>,
+    /// What was changed, and to what.
+    changed: Items,
+    /// Records of the log among these in which a message was replaced by another one, and which can be read.
+    replaced: BTreeSet<Key>,
 }
 
 /// Makes a copy of a table, and loses and changes items of the table past the system. Of the control table, items are
@@ -91,46 +90,79 @@ fn spoil(tables: &mut Tables, table: RestorableTable, before: &[Item]) -> Result
         RestorableTable::Quarantine => "quarantine restored",
         RestorableTable::Control => "control restored",
     };
-    let mut damage = Damage { name, lost: BTreeSet::new(), changed: BTreeSet::new() };
+    let mut damage = Damage { name, ..Damage::default() };
     let mut items: Vec<&Item> = before.iter().collect();
     fastrand::shuffle(&mut items);
     items.truncate(fastrand::usize(1..=ITEMS));
     for Item { key, attributes } in items {
         let is_only_lost = table == RestorableTable::Control || key.pk == AUDIT_SEALS;
-        let (kind, attributes) = match is_only_lost || fastrand::bool() {
-            true => (&mut damage.lost, None),
-            false => (&mut damage.changed, Some(changed(attributes.clone()))),
+        if is_only_lost || fastrand::bool() {
+            tables.store(table.table(), key.clone(), None)?;
+            damage.lost.insert(key.clone());
+            continue;
+        }
+        let replaced = match table {
+            RestorableTable::Events if fastrand::bool() => replaced(key, attributes, before),
+            RestorableTable::Events
+            | RestorableTable::Audit
+            | RestorableTable::Quarantine
+            | RestorableTable::Control => None,
         };
-        tables.store(table.table(), key.clone(), attributes)?;
-        kind.insert(key.clone());
+        if replaced.is_some() {
+            faults::count("message replaced", None);
+            damage.replaced.insert(key.clone());
+        }
+        let attributes = replaced.unwrap_or_else(|| changed(attributes.clone()));
+        tables.store(table.table(), key.clone(), Some(attributes.clone()))?;
+        damage.changed.insert(key.clone(), attributes);
     }
     Ok(damage)
 }
 
+/// A record of the log in which a message of another record of its lane stands for one of its own.
+fn replaced(key: &Key, attributes: &Attributes, log_items: &[Item]) -> Option<Attributes> {
+    let item = Item { key: key.clone(), attributes: attributes.clone() };
+    // A replay looks for an entity in its lane alone.
+    let lane = |key: &Key| keys::parse_log(key).map(|(_, lane, _)| lane);
+    let same_lane: Vec<Item> = log_items.iter().filter(|one| lane(&one.key) == lane(key)).cloned().collect();
+    let (mut bodies, others) = (logged(&[item]).ok()?, logged(&same_lane).ok()?);
+    let other =
+        fastrand::choice(others.into_iter().filter(|other| !bodies.contains(other)).collect::<Vec<_>>())?;
+    *fastrand::choice(bodies.iter_mut())? = other;
+    let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    Some(log::item(key.clone(), &bodies).ok()?.attributes)
+}
+
 /// What `verify` says of a damaged log: the items of the live generation that are not those of a fold of what can be
 /// read, and the records that cannot.
-async fn verify_damaged(world: &Installation, replay: &Replay, live: &Generation) -> Result<(), String> {
-    let (records, items) = {
+async fn verify_damaged(
+    world: &Installation,
+    replay: &Replay,
+    live: &Generation,
+    (before, damage): (&Items, &Damage),
+) -> Result<(), String> {
+    let (mut records, items) = {
         let tables = world.tables.lock();
         (tables.items(RestorableTable::Events.table()), tables.items(&live.table()))
     };
-    let mut tally = Tally::default();
-    let logged: Vec<String> = records.iter().flat_map(|item| replayed::messages(item, &mut tally)).collect();
-    let found: Items = items.into_iter().map(|item| (item.key, item.attributes)).collect();
-    let folded: Items =
-        rebuild::built(&logged, None).into_iter().map(|item| (item.key, item.attributes)).collect();
-    let all: BTreeSet<&Key> = found.keys().chain(folded.keys()).collect();
-    let differ: BTreeSet<Key> =
-        all.into_iter().filter(|key| found.get(*key) != folded.get(*key)).cloned().collect();
+    // What was changed past the system is no packed text any more, or does not hold as many messages as it says.
+    let differs = |key: &Key, name: &str| {
+        let attribute = |items: &Items| items.get(key).and_then(|attributes| attributes.get(name)).cloned();
+        !damage.replaced.contains(key) && attribute(before) != attribute(&damage.changed)
+    };
+    let changed = || damage.changed.keys();
+    let printed = |key: &Key| format!("{} / {}", key.pk, key.sk);
+    let wrong: BTreeSet<_> =
+        changed().filter(|key| differs(key, "events") || differs(key, "n")).map(printed).collect();
+    let unreadable: BTreeSet<&Key> = changed().filter(|key| differs(key, "events")).collect();
+    records.retain(|item| !unreadable.contains(&item.key));
+    let folded = by_key(rebuild::built(&logged(&records)?, None));
     let verified = operator::verify(replay, live).await?;
-    let named = operator::named(&verified);
-    if !verified.more && named != differ {
-        return Err(format!("of a damaged log {differ:?} differ, named were {named:?}"));
-    }
-    let sorted = |tally: &Tally| tally.undecodable_in.iter().cloned().collect::<BTreeSet<_>>();
-    match sorted(&verified.tally) == sorted(&tally) {
+    operator::check_named(&verified, &differing(&by_key(items), &folded))?;
+    let named: BTreeSet<_> = verified.tally.undecodable_in.iter().cloned().collect();
+    match named == wrong {
         true => Ok(()),
-        false => Err(format!("cannot be read: {tally:?}, named were {:?}", verified.tally)),
+        false => Err(format!("{wrong:?} cannot be read, named were {:?}", verified.tally)),
     }
 }
 
@@ -153,21 +185,24 @@ async fn restore(
         return Err(format!("{damage:?}, and the dry run says {dry:?}"));
     }
     let named: BTreeSet<Key> = dry.differences.iter().map(|one| one.key.clone()).collect();
-    if named != damage.changed {
+    if !named.iter().eq(damage.changed.keys()) {
         return Err(format!("{damage:?}, and the dry run names {named:?}"));
     }
     let inserted = step(replay, table, RestoreMode::Missing).await?.inserted;
-    if table.is_overwritable() {
+    // Step 6 of the guide: items of these two never change.
+    let is_overwritten = matches!(table, RestorableTable::Events | RestorableTable::Audit);
+    if is_overwritten {
         step(replay, table, RestoreMode::Everything).await?;
     }
-    let stays_changed = |key: &Key| damage.changed.contains(key) && !table.is_overwritable();
-    let found = world.tables.lock().items(table.table());
-    let found: Items = found.into_iter().map(|item| (item.key, item.attributes)).collect();
+    let found = by_key(world.tables.lock().items(table.table()));
     for (key, attributes) in before {
         let is_right = match found.get(key) {
             None => damage.lost.contains(key) && !lost.contains(key),
             Some(found) if *key == keys::log_beginning() => is_same_beginning(key, found, attributes),
-            Some(found) => stays_changed(key) != (found == attributes),
+            Some(found) => {
+                let changed = damage.changed.get(key).filter(|_| !is_overwritten);
+                found == changed.unwrap_or(attributes)
+            }
         };
         if !is_right {
             return Err(format!("{damage:?} was restored, and {key:?} is {:?}", found.get(key)));
@@ -193,15 +228,5 @@ fn is_same_beginning(key: &Key, found: &Attributes, before: &Attributes) -> bool
 
 /// What of the control table comes back (`docs/operations/restore.md`).
 const fn is_restored(kind: Control) -> bool {
-    match kind {
-        Control::Generation | Control::LogBeginning | Control::Deactivation => true,
-        Control::OutboxEntry
-        | Control::Limit
-        | Control::KeyUse
-        | Control::Rebuild
-        | Control::Subtotals
-        | Control::Import
-        | Control::TemporalSync
-        | Control::LinkProgress => false,
-    }
+    matches!(kind, Control::Generation | Control::LogBeginning | Control::Deactivation)
 }

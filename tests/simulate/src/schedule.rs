@@ -4,7 +4,7 @@ use crate::caller::{Answered, call};
 use crate::check::{LastFaults, check};
 use crate::clocks;
 use crate::defects::{self, Defect};
-use crate::faults::{self, Fault, Odds};
+use crate::faults::{self, Coverage, Fault, Odds};
 use crate::installation::{Installation, all};
 use crate::jobs::{consume, execute, relay, seal_now_and_then, seal_the_rest};
 use crate::network::SharedTables;
@@ -16,7 +16,9 @@ use crate::trace;
 use crate::webhooks::{self, DeliveredWebhooks, Webhooks};
 use futures::FutureExt;
 use std::cell::Cell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Once, OnceLock};
 use tokio::runtime::Runtime;
 use tokio::time::{Duration, sleep, timeout};
@@ -102,6 +104,34 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
     SIMULATES.set(false);
     let (trace, digest) = trace::end();
     SimulationOutcome { failure, messages, trace, digest }
+}
+
+/// Runs schedules of these seeds in some threads, until one says not to go on. Returns what happened in all of them.
+///
+/// # Panics
+/// If a thread panics.
+pub fn in_threads(jobs: usize, seeds: Range<u64>, goes_on: impl Fn(u64) -> bool + Sync) -> Coverage {
+    let (next, stop) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
+    let run_some = || {
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            if !goes_on(seed) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        faults::take_coverage()
+    };
+    let mut coverage = Coverage::new();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(run_some)).collect();
+        for (key, count) in threads.into_iter().flat_map(|thread| thread.join().expect("no panic")) {
+            *coverage.entry(key).or_default() += count;
+        }
+    });
+    coverage
 }
 
 /// A thread with simulated time.
@@ -190,8 +220,8 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
     let visits = async {
         if faults::happens(Fault::Replay, "operator") {
             let memory = operator::memory();
-            let one = |_number| operate(&world.tables, clocks::OPERATOR, memory).boxed_local();
-            let operators = (0..theme.operators()).map(one);
+            let clocks = clocks::OPERATORS.iter().take(theme.operators());
+            let operators = clocks.map(|clock| operate(&world.tables, *clock, memory).boxed_local());
             world.keep_busy(all(operators)).await;
         }
     };

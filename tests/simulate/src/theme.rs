@@ -81,10 +81,10 @@ impl Theme {
     }
 
     /// How many administrators make requests at once, if any: they share the requests.
-    pub fn callers(self) -> u32 {
+    pub fn callers(self) -> usize {
         match self {
             Self::Anything | Self::Rebuilds => [1, 1, 2, 3][fastrand::usize(..4)],
-            Self::Deactivations | Self::Promotions => fastrand::u32(1..=3),
+            Self::Deactivations | Self::Promotions => fastrand::usize(1..=3),
         }
     }
 
