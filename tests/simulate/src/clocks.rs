@@ -7,8 +7,8 @@ use torale_domain::values::time::Timestamp;
 use torale_platform::clock::Clock;
 use torale_testkit::present::NOW;
 
-/// How far clocks are off at most, before and after a jump, in milliseconds. One that jumps moves by twice that at most,
-/// which is less than the minute that `SETTLED` leaves for clocks that differ.
+/// How far clocks are off at most, before and after a jump, in milliseconds. One that jumps moves by twice that at
+/// most, which is less than the minute that `SETTLED` leaves for clocks that differ.
 const SKEW: i64 = 5_000;
 /// The most jumps of a clock, and the longest times until each, in milliseconds: amid the first batches, a promotion,
 /// or what comes late.

@@ -4,8 +4,8 @@ use crate::faults::{self, Fault};
 use crate::trace;
 use std::cell::Cell;
 
-/// The latest beginning of an outage, in milliseconds, and its longest times: minutes, and sometimes so many hours that a
-/// message of the event queue, which comes again every 380 s, is received more than 60 times.
+/// The latest beginning of an outage, in milliseconds, and its longest times: minutes, and sometimes so many hours that
+/// a message of the event queue, which comes again every 380 s, is received more than 60 times.
 const BEGINS: i64 = 60_000;
 const LASTS: [i64; 2] = [600_000, 12 * 3_600_000];
 

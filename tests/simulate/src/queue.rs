@@ -1,6 +1,7 @@
 //! A queue by the rules of SQS: a message that was received is hidden for a while and comes again unless it is deleted,
-//! whether it failed or nobody answered for it, in any order, and sometimes although it was deleted. One that was received too often goes to the dead letters, from
-//! where an operator redrives it, and one that is too old is gone.
+//! whether it failed or nobody answered for it, in any order, and sometimes although it was deleted. One
+//! that was received too often goes to the dead letters, from where an operator redrives it, and one that is too old is
+//! gone.
 
 use crate::client::{Client, QUEUE};
 use crate::defects::{self, Defect};
@@ -229,8 +230,8 @@ impl Queue {
         received
     }
 
-    /// Deletes what was received of a batch, but for what failed: that stays hidden as long as it would without an answer,
-    /// since Lambda only leaves it.
+    /// Deletes what was received of a batch, but for what failed: that stays hidden as long as it would without an
+    /// answer, since Lambda only leaves it.
     pub fn acknowledge(&self, batch: &[QueueMessage], failed: &[String]) {
         let now = Instant::now();
         let forgets = self.kind.has(Defect::FailedMessagesAreDeleted, Defect::FailedCommandsAreDeleted);

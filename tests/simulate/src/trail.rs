@@ -59,8 +59,8 @@ impl Subject {
 /// What the verification must say.
 #[derive(Debug)]
 enum Expected {
-    /// It names what was damaged; of a record or a foreign item nothing else. A seal that is lost takes the proof from the
-    /// records under it, too.
+    /// It names what was damaged; of a record or a foreign item nothing else. A seal that is lost takes the proof
+    /// from the records under it, too.
     Named(Subject, Key),
     /// It says exactly this.
     Only(Vec<TrailFaultKind>),
@@ -193,8 +193,8 @@ fn add_twice(items: &mut Vec<Item>) -> Option<Expected> {
     Some(Expected::Named(Subject::Record(chain, seq), key))
 }
 
-/// A record that goes on with its chain: of the time of the last one, which the last seal should have covered, or of the
-/// time of the last seal, where that is in the hour of a chain.
+/// A record that goes on with its chain: of the time of the last one, which the last seal should have covered, or of
+/// the time of the last seal, where that is in the hour of a chain.
 fn add_at_end(items: &mut Vec<Item>, is_young: bool) -> Option<Expected> {
     let sealed_at = seals(items).into_iter().map(|(_, seal)| seal.statement.at).max()?;
     let (_, any) = record(items)?;
