@@ -95,16 +95,16 @@ type Damage = (&'static str, fn(&mut Vec<Item>) -> Option<Expected>);
 
 const DAMAGES: [Damage; 12] = [
     ("trail: lost", lose),
-    ("trail: changed", change),
+    ("trail: changed", |items| change(items)),
     ("trail: foreign item", add_foreign),
-    ("trail: record forged", forge_record),
+    ("trail: record forged", |items| forge_record(items)),
     ("trail: record twice", add_twice),
     ("trail: late record", |items| add_at_end(items, false)),
     ("trail: young record", |items| add_at_end(items, true)),
-    ("trail: signature forged", forge_signature),
-    ("trail: heads forged", forge_heads),
-    ("trail: head dropped", drop_head),
-    ("trail: seal signed anew", sign_anew),
+    ("trail: signature forged", |items| forge_signature(items)),
+    ("trail: heads forged", |items| forge_heads(items)),
+    ("trail: head dropped", |items| drop_head(items)),
+    ("trail: seal signed anew", |items| sign_anew(items)),
     ("trail: seal twice", add_seal_twice),
 ];
 
@@ -146,7 +146,7 @@ fn lose(items: &mut Vec<Item>) -> Option<Expected> {
 }
 
 /// Changes an attribute, which is then no JSON any more, or adds one.
-fn change(items: &mut Vec<Item>) -> Option<Expected> {
+fn change(items: &mut [Item]) -> Option<Expected> {
     let item = fastrand::choice(items.iter_mut())?;
     let subject = Subject::of(item);
     item.attributes = changed(std::mem::take(&mut item.attributes));
@@ -174,7 +174,7 @@ fn written(record: AuditRecord) -> Option<Item> {
 }
 
 /// Another answer than the one that was given.
-fn forge_record(items: &mut Vec<Item>) -> Option<Expected> {
+fn forge_record(items: &mut [Item]) -> Option<Expected> {
     let (at, mut record) = record(items)?;
     record.entry.status ^= 1;
     let expected = TrailFaultKind::RecordChanged(record.chain.clone(), record.seq);
@@ -227,7 +227,7 @@ fn seal_with_heads(items: &[Item], least: usize) -> Option<(usize, Seal)> {
 }
 
 /// A byte of a signature is another one.
-fn forge_signature(items: &mut Vec<Item>) -> Option<Expected> {
+fn forge_signature(items: &mut [Item]) -> Option<Expected> {
     let (at, mut seal) = fastrand::choice(seals(items))?;
     let position = fastrand::usize(..seal.signature.len());
     seal.signature[position] ^= 1 << fastrand::u8(..8);
@@ -236,7 +236,7 @@ fn forge_signature(items: &mut Vec<Item>) -> Option<Expected> {
 }
 
 /// The heads are the same, in another order.
-fn forge_heads(items: &mut Vec<Item>) -> Option<Expected> {
+fn forge_heads(items: &mut [Item]) -> Option<Expected> {
     let (at, mut seal) = seal_with_heads(items, 2)?;
     seal.heads.reverse();
     items[at] = seal.item().ok()?;
@@ -244,7 +244,7 @@ fn forge_heads(items: &mut Vec<Item>) -> Option<Expected> {
 }
 
 /// A head is gone, which may take the proof from the records of its chain.
-fn drop_head(items: &mut Vec<Item>) -> Option<Expected> {
+fn drop_head(items: &mut [Item]) -> Option<Expected> {
     let (at, mut seal) = seal_with_heads(items, 1)?;
     seal.heads.swap_remove(fastrand::usize(..seal.heads.len()));
     items[at] = seal.item().ok()?;
@@ -253,7 +253,7 @@ fn drop_head(items: &mut Vec<Item>) -> Option<Expected> {
 
 /// Another time of a seal, signed by somebody who has the key: the next seal does not follow this one any more, and the
 /// last one is not the one that was noted elsewhere.
-fn sign_anew(items: &mut Vec<Item>) -> Option<Expected> {
+fn sign_anew(items: &mut [Item]) -> Option<Expected> {
     let seals = seals(items);
     let number = u64::try_from(fastrand::usize(..seals.len())).ok()?;
     let (at, mut seal) = seals.iter().find(|(_, seal)| seal.statement.seal == number)?.clone();

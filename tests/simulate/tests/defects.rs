@@ -19,13 +19,13 @@ const DEFECTS: [(Defect, u64); 20] = [
     (Defect::AuditRecordsAreLost, 30),
     (Defect::AuditRecordsAreChanged, 60),
     (Defect::RefusedMessagesCountAsTaken, 60),
-    (Defect::UnprocessedWritesAreLost, 200),
+    (Defect::UnprocessedWritesAreLost, 60),
     (Defect::GenerationsMix, 100),
     (Defect::CommandsAreDeletedFirst, 300),
     (Defect::FailedCommandsAreDeleted, 300),
     (Defect::PausesAreLost, 300),
-    (Defect::DeadLettersAreDropped, 100),
-    (Defect::DeadLettersAreNotRedriven, 100),
+    (Defect::DeadLettersAreDropped, 600),
+    (Defect::DeadLettersAreNotRedriven, 600),
 ];
 
 #[test]
