@@ -2,7 +2,7 @@
 
 use crate::caller::{self, Answered};
 use crate::clocks;
-use crate::damage::damage;
+use crate::damage::{damage, logged};
 use crate::faults;
 use crate::installation::Installation;
 use crate::jobs;
@@ -22,12 +22,12 @@ use torale_domain::entities::readings::User;
 use torale_domain::events;
 use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links;
-use torale_domain::storage::item::{self, Item, Key};
+use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
 use torale_domain::storage::read::Range;
 use torale_domain::values::ids::{ClerkUserId, ScheduleId, UserId};
 use torale_model::{Message, ModelTemporalUi};
-use torale_platform::store::{GenerationPointer, log};
+use torale_platform::store::GenerationPointer;
 use torale_testkit::present::NOW;
 use torale_testkit::{parts, rebuild};
 
@@ -126,21 +126,6 @@ fn check_messages(world: &Installation) -> Result<Vec<String>, String> {
         if !place.contains(message.as_str()) {
             return Err(format!("lost, event: {is_event}: {message}"));
         }
-    }
-    Ok(logged)
-}
-
-/// The messages of records of the log.
-///
-/// # Errors
-/// If one of them is none.
-pub fn logged(items: &[Item]) -> Result<Vec<String>, String> {
-    let mut logged = Vec::new();
-    for item in items {
-        let Some(item::Value::Bytes(packed)) = item.attributes.get("events") else {
-            return Err(format!("no record of the log: {:?}", item.key));
-        };
-        logged.extend(log::unpack(packed).map_err(text)?);
     }
     Ok(logged)
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
-use torale_platform::store::StoreError;
+use torale_platform::store::{StoreError, log};
 
 /// The most items that are damaged.
 const ITEMS: usize = 4;
@@ -66,6 +66,21 @@ pub fn by_key(items: impl IntoIterator<Item = Item>) -> Items {
 pub fn differing(found: &Items, expected: &Items) -> BTreeSet<Key> {
     let all: BTreeSet<&Key> = found.keys().chain(expected.keys()).collect();
     all.into_iter().filter(|key| found.get(*key) != expected.get(*key)).cloned().collect()
+}
+
+/// The messages of records of the log.
+///
+/// # Errors
+/// If one of them is none.
+pub fn logged(items: &[Item]) -> Result<Vec<String>, String> {
+    let mut logged = Vec::new();
+    for item in items {
+        let Some(Value::Bytes(packed)) = item.attributes.get("events") else {
+            return Err(format!("no record of the log: {:?}", item.key));
+        };
+        logged.extend(log::unpack(packed).map_err(|error| error.to_string())?);
+    }
+    Ok(logged)
 }
 
 /// The attributes with one of them changed, or with one more.

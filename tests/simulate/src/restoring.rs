@@ -1,9 +1,8 @@
 //! Damages a table that nothing can be computed anew from, once everything is quiet, and restores it from a copy as
 //! `docs/operations/restore.md` says: what was lost is back, and what was changed is named.
 
-use crate::check::logged;
 use crate::clocks;
-use crate::damage::{Items, by_key, changed, differing};
+use crate::damage::{Items, by_key, changed, differing, logged};
 use crate::faults;
 use crate::installation::Installation;
 use crate::operator;
