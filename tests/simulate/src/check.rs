@@ -2,9 +2,12 @@
 
 use crate::caller::{self, Answered};
 use crate::clocks;
-use crate::damage::damage;
+use crate::damage::{damage, logged};
+use crate::faults;
 use crate::installation::Installation;
 use crate::jobs;
+use crate::network::ReadLog;
+use crate::restoring::damage_and_restore;
 use crate::tables::{AsOf, Tables};
 use crate::trace;
 use crate::upgrade::{self, Leftover};
@@ -19,26 +22,42 @@ use torale_domain::entities::readings::User;
 use torale_domain::events;
 use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links;
-use torale_domain::storage::item::{self, Item, Key};
+use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
 use torale_domain::storage::read::Range;
 use torale_domain::values::ids::{ClerkUserId, ScheduleId, UserId};
 use torale_model::{Message, ModelTemporalUi};
-use torale_platform::store::{GenerationPointer, log};
+use torale_platform::store::GenerationPointer;
 use torale_testkit::present::NOW;
 use torale_testkit::{parts, rebuild};
 
 /// How the types of the events of users begin.
 const USER_EVENTS: &str = "ai.torale.user.";
 
+/// How the paths of single entities begin, and how a right answer is counted.
+const DETAILS: [(&str, &str); 3] = [
+    ("/admin/users/", "user as the model"),
+    ("/admin/tasks/", "task as the model"),
+    ("/admin/executions/", "execution as the model"),
+];
+
 /// The type of the events that reactivate users.
 const REACTIVATED: &str = "ai.torale.user.reactivated";
 
-/// Whether all of it holds; `damages` if the projections are to be damaged and repaired as well.
+/// What goes wrong once everything is quiet.
+#[derive(Debug, Clone, Copy)]
+pub struct LastFaults {
+    /// Whether the projections are damaged and repaired.
+    pub damages: bool,
+    /// Whether another table is damaged and restored.
+    pub restores: bool,
+}
+
+/// Whether all of it holds.
 ///
 /// # Errors
 /// What does not.
-pub async fn check(world: &Installation, answered: &Answered, damages: bool) -> Result<(), String> {
+pub async fn check(world: &Installation, answered: &Answered, last: LastFaults) -> Result<(), String> {
     if let Some(violation) = world.violations.borrow().first() {
         return Err(violation.clone());
     }
@@ -54,19 +73,22 @@ pub async fn check(world: &Installation, answered: &Answered, damages: bool) -> 
     expected.sort_by(|a, b| a.key.cmp(&b.key));
     if world.has_earlier_release.get() {
         if upgrade::verify(world, &pointer.live, &expected).await? == Leftover::EmptyRows {
-            check_answers(world, &logged).await?;
+            check_answers(world, &logged, &parsed).await?;
         }
         upgrade::rebuild(world).await?;
         pointer = live_pointer(&world.tables.lock())?;
     }
     check_projections(&world.tables.lock(), &pointer, &expected)?;
-    if damages {
+    if last.damages {
         damage(world, &pointer.live).await?;
         check_projections(&world.tables.lock(), &pointer, &expected)?;
     }
+    if last.restores {
+        damage_and_restore(world, &pointer.live).await?;
+    }
     check_commands(world, &parsed)?;
     check_deactivated(world, &pointer, &parsed, answered)?;
-    check_answers(world, &logged).await
+    check_answers(world, &logged, &parsed).await
 }
 
 /// A generation that was dropped has no position: it could be promoted.
@@ -104,17 +126,6 @@ fn check_messages(world: &Installation) -> Result<Vec<String>, String> {
         if !place.contains(message.as_str()) {
             return Err(format!("lost, event: {is_event}: {message}"));
         }
-    }
-    Ok(logged)
-}
-
-fn logged(items: &[Item]) -> Result<Vec<String>, String> {
-    let mut logged = Vec::new();
-    for item in items {
-        let Some(item::Value::Bytes(packed)) = item.attributes.get("events") else {
-            return Err(format!("no record of the log: {:?}", item.key));
-        };
-        logged.extend(log::unpack(packed).map_err(text)?);
     }
     Ok(logged)
 }
@@ -223,7 +234,7 @@ fn check_deactivated(
             records.origins.insert(origin, self::entity(tables, &table, &keys::user(origin))?);
         }
         let Some(cause) = causes::effective_cause(user, &entity, &records) else { continue };
-        crate::faults::count("stays deactivated", None);
+        faults::count("stays deactivated", None);
         let range = Range { pk: keys::stoppable_of(user), ..Range::default() };
         let alive = tables.query(&table, &range, None, AsOf::NOW).map_err(text)?.items;
         if let Some(item) = alive.first() {
@@ -231,7 +242,7 @@ fn check_deactivated(
         }
         let banned = &world.outside.lock().banned;
         for login in logins(tables, &table, user, &entity)? {
-            crate::faults::count("login of the deactivated", None);
+            faults::count("login of the deactivated", None);
             if !banned.contains(login.as_str()) {
                 return Err(format!("{user} is deactivated by {cause:?}, and {login:?} is not banned"));
             }
@@ -313,31 +324,47 @@ fn object(pairs: &Value) -> Value {
     pairs.map(|pair| (pair[0].as_str().unwrap_or_default().to_owned(), pair[1].clone())).collect()
 }
 
-/// Pages are those of the model.
-async fn check_answers(world: &Installation, logged: &[String]) -> Result<(), String> {
+/// An answer without what no event says: when a key was last used, and how many tasks a request for a deactivation has
+/// paused.
+fn without_requests(mut answer: Value) -> Value {
+    for key in answer.get_mut("api_keys").and_then(Value::as_array_mut).into_iter().flatten() {
+        key.get_mut("last_used_at").into_iter().for_each(|last| *last = Value::Null);
+    }
+    if let Some(tasks) = answer.get_mut("deactivation").and_then(|of| of.get_mut("tasks_paused")) {
+        *tasks = Value::Null;
+    }
+    answer
+}
+
+/// Pages, and what is said of a user, a task and an execution, are those of the model.
+async fn check_answers(world: &Installation, logged: &[String], parsed: &[Value]) -> Result<(), String> {
     let received_at_ms = i64::MAX / 2;
     let messages: Vec<Message> =
         logged.iter().map(|body| Message { body: body.clone(), received_at_ms }).collect();
     let model = torale_model::World::of(&messages);
     let ui = parts::temporal_ui();
     let ui = ModelTemporalUi { url: ui.url, namespace: ui.namespace };
-    let app = caller::instance(world);
+    let app = caller::instance(world, &ReadLog::default(), 0);
     // Each in half of the schedules, to save time: every item is compared with a fresh fold already.
-    for request in caller::pages().into_iter().filter(|_| fastrand::bool()) {
+    let requests = caller::pages().into_iter().chain(caller::details(parsed));
+    for request in requests.filter(|_| fastrand::bool()) {
         let payload = request.payload();
         let (path, query) = (payload["rawPath"].as_str(), payload["rawQueryString"].as_str());
         let (path, query) = path.zip(query).expect("a request");
         // The simulated time stands still while nothing waits, but not during a request.
-        let before = clocks::ENDPOINTS();
+        let before = clocks::CALLERS[0]();
         let answer = request.send_with(&app, &world.commands.client("endpoint")).await;
         let (status, mut body) = model.get(path, query, before.millis(), &ui);
         if let Some(types) = body.get_mut("error_types") {
             *types = object(types);
         }
-        if (answer.status, answer.json()) != (status, body.clone()) {
+        let found = without_requests(answer.json());
+        if (answer.status, &found) != (status, &body) {
             return Err(format!("{path}?{query} at {before}\n  answered {}\n  expected {body}", answer.text));
         }
         trace::note(|| format!("{path}?{query} as the model"));
+        let detail = DETAILS.iter().find(|(of, _)| answer.status == 200 && path.starts_with(of));
+        detail.into_iter().for_each(|(_, name)| faults::count(name, None));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! delays.
 
 use crate::faults::{self, Fault};
+use crate::outages::{self, Service};
 use crate::trace;
 use futures::future::BoxFuture;
 use futures::poll;
@@ -22,6 +23,7 @@ const LATE_MS: u64 = 20_000;
 /// How often and how long a service is called.
 #[derive(Debug, Clone, Copy)]
 pub struct CallLimits {
+    service: Service,
     attempts: u32,
     attempt: Duration,
     whole: Duration,
@@ -29,12 +31,13 @@ pub struct CallLimits {
 
 /// DynamoDB, as `Store::new` configures its client.
 pub const STORE: CallLimits =
-    CallLimits { attempts: 3, attempt: STORE_ATTEMPT_TIMEOUT, whole: STORE_TIMEOUT };
+    CallLimits { service: Service::Store, attempts: 3, attempt: STORE_ATTEMPT_TIMEOUT, whole: STORE_TIMEOUT };
 /// SQS, as `MessageQueue::new` configures its client.
 pub const QUEUE: CallLimits =
-    CallLimits { attempts: 3, attempt: QUEUE_ATTEMPT_TIMEOUT, whole: QUEUE_TIMEOUT };
+    CallLimits { service: Service::Queue, attempts: 3, attempt: QUEUE_ATTEMPT_TIMEOUT, whole: QUEUE_TIMEOUT };
 /// Clerk and Temporal, to which a command is sent again only when it comes again.
-pub const COMMAND: CallLimits = CallLimits { attempts: 1, attempt: COMMAND_TIMEOUT, whole: COMMAND_TIMEOUT };
+pub const COMMAND: CallLimits =
+    CallLimits { service: Service::Outside, attempts: 1, attempt: COMMAND_TIMEOUT, whole: COMMAND_TIMEOUT };
 
 /// Why a call has no answer.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -125,7 +128,7 @@ where
         if attempt > 0 {
             pause(clock::backoff(attempt + 3), end).await?;
         }
-        match one_attempt(name, limits.attempt, end, serve).await? {
+        match one_attempt(name, limits, end, serve).await? {
             Attempt::Answered(answer) => return Ok(answer),
             Attempt::Throttled => throttled = true,
             Attempt::Nothing => throttled = false,
@@ -136,7 +139,7 @@ where
 
 async fn one_attempt<T, S>(
     name: &'static str,
-    limit: Duration,
+    CallLimits { service, attempt: limit, .. }: CallLimits,
     end: Instant,
     serve: &Arc<S>,
 ) -> Result<Attempt<T>, NoAnswer>
@@ -144,7 +147,11 @@ where
     T: Send + 'static,
     S: Fn() -> BoxFuture<'static, T> + Send + Sync + 'static,
 {
-    if faults::happens(Fault::Throttled, name) {
+    let is_out = outages::is_out(service);
+    if is_out {
+        faults::count(name, Some(Fault::Outage));
+    }
+    if is_out || faults::happens(Fault::Throttled, name) {
         pause(latency(), end).await?;
         return Ok(Attempt::Throttled);
     }

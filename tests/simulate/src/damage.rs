@@ -6,11 +6,11 @@ use crate::installation::Installation;
 use crate::operator;
 use crate::tables::Tables;
 use crate::trace;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use torale_domain::projections::generation::Generation;
-use torale_domain::storage::item::{Attributes, Key, Value};
-use torale_platform::store::StoreError;
+use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use torale_platform::store::{StoreError, log};
 
 /// The most items that are damaged.
 const ITEMS: usize = 4;
@@ -22,7 +22,7 @@ const ITEMS: usize = 4;
 pub async fn damage(world: &Installation, generation: &Generation) -> Result<(), String> {
     let damaged = spoil(&mut world.tables.lock(), &generation.table()).map_err(|e| e.to_string())?;
     trace::note(|| format!("damaged: {damaged:?}"));
-    let verifier = operator::verifier(&world.tables, clocks::OPERATOR);
+    let verifier = operator::verifier(&world.tables, clocks::OPERATORS[0]);
     let verified = operator::verify(&verifier, generation).await?;
     let named = operator::named(&verified);
     if named != damaged || verified.more {
@@ -54,8 +54,37 @@ fn spoil(tables: &mut Tables, table: &str) -> Result<BTreeSet<Key>, StoreError> 
     Ok(damaged)
 }
 
+/// The items of a table by their keys.
+pub type Items = BTreeMap<Key, Attributes>;
+
+/// Items by their keys.
+pub fn by_key(items: impl IntoIterator<Item = Item>) -> Items {
+    items.into_iter().map(|item| (item.key, item.attributes)).collect()
+}
+
+/// The keys under which two tables have other items.
+pub fn differing(found: &Items, expected: &Items) -> BTreeSet<Key> {
+    let all: BTreeSet<&Key> = found.keys().chain(expected.keys()).collect();
+    all.into_iter().filter(|key| found.get(*key) != expected.get(*key)).cloned().collect()
+}
+
+/// The messages of records of the log.
+///
+/// # Errors
+/// If one of them is none.
+pub fn logged(items: &[Item]) -> Result<Vec<String>, String> {
+    let mut logged = Vec::new();
+    for item in items {
+        let Some(Value::Bytes(packed)) = item.attributes.get("events") else {
+            return Err(format!("no record of the log: {:?}", item.key));
+        };
+        logged.extend(log::unpack(packed).map_err(|error| error.to_string())?);
+    }
+    Ok(logged)
+}
+
 /// The attributes with one of them changed, or with one more.
-fn changed(mut attributes: Attributes) -> Attributes {
+pub fn changed(mut attributes: Attributes) -> Attributes {
     let position = fastrand::usize(..=attributes.len());
     match attributes.values_mut().nth(position) {
         Some(Value::Text(text)) => text.push('~'),

@@ -38,6 +38,10 @@ pub enum Defect {
     CommandsAreDeletedFirst,
     /// Messages that a queue did not take count as taken.
     RefusedMessagesCountAsTaken,
+    /// A message that was received too often is gone, and not with the dead letters.
+    DeadLettersAreDropped,
+    /// Nobody redrives dead letters before they are too old.
+    DeadLettersAreNotRedriven,
     /// Some events that the queue has taken are lost.
     QueuedEventsAreLost,
     /// Some commands that the queue has taken are lost.

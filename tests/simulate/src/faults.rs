@@ -31,14 +31,23 @@ pub enum Fault {
     Duplicate,
     /// A message is delivered late.
     LateMessage,
+    /// DynamoDB, or Clerk and Temporal, refuse every call for minutes or hours.
+    Outage,
+    /// A queue gives messages up after few receives, and not as the template says.
+    FewReceives,
     /// A process has a clock of its own.
     SkewedClock,
-    /// An operator builds, promotes, rolls back and drops generations meanwhile.
+    /// A process's clock is set anew amid a schedule, once or a few times.
+    JumpingClock,
+    /// One or two operators build, promote, roll back and drop generations meanwhile.
     Replay,
-    /// An administrator deactivates and reactivates users and reads pages meanwhile, and the audit trail is sealed.
+    /// Administrators deactivate and reactivate users and read pages meanwhile, and the audit trail is sealed.
     Caller,
     /// Items of the live projections are lost or changed once everything is quiet.
     Damage,
+    /// Items of the log, the audit trail, the quarantine or the control table are lost or changed once everything is
+    /// quiet, and restored from a copy.
+    Restore,
     /// Events of identities arrive as webhooks of Clerk, which come again until they are accepted, and some are forged.
     Webhook,
     /// Clerk or Temporal refuses a command for the moment.
@@ -55,7 +64,7 @@ pub struct Odds {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::LostRequest,
         Self::LostAnswer,
         Self::LateRequest,
@@ -68,10 +77,14 @@ impl Fault {
         Self::Death,
         Self::Duplicate,
         Self::LateMessage,
+        Self::Outage,
+        Self::FewReceives,
         Self::SkewedClock,
+        Self::JumpingClock,
         Self::Replay,
         Self::Caller,
         Self::Damage,
+        Self::Restore,
         Self::Webhook,
         Self::BusyOutside,
         Self::EarlierRelease,
@@ -86,9 +99,15 @@ impl Fault {
         match self {
             Self::LostRequest | Self::LostAnswer | Self::LateRequest | Self::Throttled => 30,
             Self::Death | Self::Duplicate | Self::LateMessage => 200,
-            Self::SkewedClock | Self::Replay | Self::Damage | Self::Webhook | Self::BusyOutside => 500,
-            Self::EarlierRelease => 300,
-            Self::Caller => 1000,
+            Self::SkewedClock
+            | Self::JumpingClock
+            | Self::Replay
+            | Self::Damage
+            | Self::Restore
+            | Self::Webhook
+            | Self::BusyOutside => 500,
+            Self::EarlierRelease | Self::Outage => 300,
+            Self::Caller | Self::FewReceives => 1000,
             Self::StaleRead
             | Self::ShortPage
             | Self::Unprocessed
@@ -133,10 +152,15 @@ pub fn replace(odds: Odds) -> Odds {
     ODDS.replace(odds)
 }
 
+/// Decides whether a fault happens, and leaves it to others to count its effects.
+pub fn is_drawn(fault: Fault) -> bool {
+    let odds = ODDS.with_borrow(|odds| odds.of[fault.index()]);
+    odds > 0 && fastrand::u16(..1000) < odds
+}
+
 /// Decides whether a fault happens to a call, and counts it.
 pub fn happens(fault: Fault, call: &'static str) -> bool {
-    let odds = ODDS.with_borrow(|odds| odds.of[fault.index()]);
-    let happens = odds > 0 && fastrand::u16(..1000) < odds;
+    let happens = is_drawn(fault);
     if happens {
         count(call, Some(fault));
         crate::trace::note(|| format!("{call}: {fault:?}"));

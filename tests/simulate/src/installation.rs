@@ -1,7 +1,7 @@
 //! What all processes of a schedule share: tables, queues, what is outside, and whether there is anything left to do.
 
 use crate::faults::{self, Fault};
-use crate::network::{ReadLog, SharedTables};
+use crate::network::SharedTables;
 use crate::outside::Outside;
 use crate::queue::{Queue, QueueKind};
 use crate::tables::Tables;
@@ -32,8 +32,6 @@ pub struct Installation {
     pub commands: Queue,
     /// Clerk and Temporal.
     pub outside: Outside,
-    /// What a request reads of the projections.
-    pub reads: ReadLog,
     /// What did not hold on the way.
     pub violations: RefCell<Vec<String>>,
     /// Whether one of the consumers is of the release before.
@@ -56,7 +54,6 @@ impl Installation {
             events: Queue::new(QueueKind::Events, Arc::clone(&changed)),
             commands: Queue::new(QueueKind::Commands, Arc::clone(&changed)),
             outside: Outside::default(),
-            reads: ReadLog::default(),
             violations: RefCell::default(),
             has_earlier_release: Cell::new(false),
             window: WINDOWS_MS[fastrand::usize(..WINDOWS_MS.len())],
@@ -81,10 +78,9 @@ impl Installation {
 
     /// Whether nothing is left to do.
     pub fn is_quiet(&self) -> bool {
-        let is_empty = |queue: &Queue| queue.next().is_none();
         self.busy.get() == 0
-            && is_empty(&self.events)
-            && is_empty(&self.commands)
+            && self.events.is_empty()
+            && self.commands.is_empty()
             && !self.has_outbox_entries()
     }
 

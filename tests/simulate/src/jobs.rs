@@ -88,7 +88,7 @@ pub async fn relay(world: &Installation) {
             (world.tables.store("relay"), Usage::default(), Generations::default());
         let (commands, events) = (world.commands.client("relay"), world.events.client("relay"));
         let relay = Relay::new(&store, &generations, &commands, &usage).with_events(&events);
-        let run = relay.run(clocks::OPERATOR, Instant::now() + RELAY_TIME);
+        let run = relay.run(clocks::RELAY, Instant::now() + RELAY_TIME);
         if let Some(report) = mortal("relay", LIFE, run).await {
             trace::note(|| format!("relay: {report:?}"));
         }

@@ -13,12 +13,14 @@
 //! | [`releases`] | what a consumer of the release before writes differently |
 //! | [`upgrade`] | what it leaves, and the rebuild that an upgrade ends with |
 //! | [`check`] | what must hold once everything is quiet |
-//! | [`damage`] | damages what is stored, and has it verified and repaired |
+//! | [`damage`] | damages projections, and has them verified and repaired |
+//! | [`restoring`], [`trail`] | damages the other tables, and restores them from a copy; the audit trail, and has it verified |
 //! | [`tables`], [`network`] | DynamoDB's rules, in memory; the calls of a process on them |
 //! | [`queue`] | SQS's rules, in memory |
 //! | [`outside`] | Clerk and Temporal, as far as commands reach them |
 //! | [`client`] | retries, loss and delay of any call |
 //! | [`clocks`] | the clocks of processes |
+//! | [`outages`] | services that refuse everything for a while |
 //! | [`faults`] | what goes wrong, how often, and what has |
 //! | [`defects`] | defects that are planted on purpose |
 //! | [`shrink`] | a smaller schedule that fails as well |
@@ -36,14 +38,17 @@ pub mod installation;
 pub mod jobs;
 pub mod network;
 pub mod operator;
+pub mod outages;
 pub mod outside;
 pub mod queue;
 pub mod releases;
+pub mod restoring;
 pub mod schedule;
 pub mod shrink;
 pub mod tables;
 pub mod theme;
 pub mod throughput;
 pub mod trace;
+pub mod trail;
 pub mod upgrade;
 pub mod webhooks;

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::time::Instant;
 use torale_simulate::defects::Defect;
-use torale_simulate::faults::{self, Coverage, Fault};
-use torale_simulate::schedule::{Simulation, SimulationOutcome, run};
+use torale_simulate::faults::{self, Fault};
+use torale_simulate::schedule::{Simulation, SimulationOutcome, in_threads, run};
 use torale_simulate::shrink::shrink;
 use torale_simulate::throughput::search::{ThroughputArguments, search};
 
@@ -28,8 +28,8 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     from: u64,
     /// How many run at once.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
-    jobs: u64,
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
     /// Goes on after a failure.
     #[arg(long)]
     all: bool,
@@ -202,31 +202,14 @@ impl fmt::Display for Progress {
 
 fn many(arguments: &Arguments) -> ExitCode {
     let progress = Progress::new();
-    let (next, stop) = (AtomicU64::new(arguments.from), AtomicBool::new(false));
-    let end = arguments.from + arguments.cases;
-    let coverage = Mutex::new(Coverage::new());
-    std::thread::scope(|scope| {
-        for _ in 0..arguments.jobs {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
-                        break;
-                    }
-                    let schedule = schedule(arguments, seed);
-                    let outcome = run(&schedule);
-                    if outcome.failure.is_some() && !arguments.all {
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                    progress.add(&schedule, &outcome);
-                }
-                let seen = faults::take_coverage();
-                let mut coverage = coverage.lock().expect("no panic");
-                seen.into_iter().for_each(|(key, count)| *coverage.entry(key).or_default() += count);
-            });
-        }
+    let seeds = arguments.from..arguments.from + arguments.cases;
+    let coverage = in_threads(arguments.jobs, seeds, |seed| {
+        let schedule = schedule(arguments, seed);
+        let outcome = run(&schedule);
+        progress.add(&schedule, &outcome);
+        outcome.failure.is_none() || arguments.all
     });
-    println!("{}\n{progress}", faults::print(&coverage.into_inner().expect("no panic")));
+    println!("{}\n{progress}", faults::print(&coverage));
     let mut failed = progress.failed.into_inner().expect("no panic");
     if failed.is_empty() {
         return ExitCode::SUCCESS;

@@ -2,15 +2,17 @@
 
 use crate::faults::{self, Fault};
 use crate::network::SharedTables;
+use crate::tables::AsOf;
 use crate::trace;
 use std::collections::BTreeSet;
 use tokio::time::{Duration, sleep, timeout};
 use torale_domain::projections::generation::Generation;
+use torale_domain::replay::rebuild::{RebuildUnit, Slice};
 use torale_domain::storage::item::Key;
-use torale_domain::storage::keys::Lanes;
+use torale_domain::storage::keys::{self, CONTROL_TABLE, Lanes};
+use torale_domain::storage::read::Range;
 use torale_platform::clock::Clock;
 use torale_platform::store::StoreError;
-use torale_replay::build::BuildOutcome;
 use torale_replay::compare::Comparison;
 use torale_replay::promotion::{Promotion, PromotionStep};
 use torale_replay::{Replay, ReplayError, StopSignal};
@@ -22,18 +24,26 @@ const PAUSE_MS: u64 = 20_000;
 const LIFE_MS: u64 = 300_000;
 /// The most workers of a build.
 const WORKERS: usize = 3;
+/// What memory each worker may have, in bytes: plenty, or so little that units are split and subtotals cut. All workers
+/// of a schedule have the same, as those with less than 128 MB must (docs/adr/0011-replay.md).
+const MEMORIES: [usize; 2] = [1 << 20, 1 << 14];
+
+/// What memory the workers of a schedule have.
+pub fn memory() -> usize {
+    MEMORIES[fastrand::usize(..MEMORIES.len())]
+}
 
 /// Does some things, one after another. What fails is left as it is: the next one finds it so.
-pub async fn operate(tables: &SharedTables, clock: Clock) {
+pub async fn operate(tables: &SharedTables, clock: Clock, memory: usize) {
     for _ in 0..fastrand::u32(..=ROUNDS) {
         sleep(Duration::from_millis(fastrand::u64(..PAUSE_MS))).await;
-        let replay = replay(tables, clock);
+        let replay = Replay { memory, ..replay(tables, clock) };
         let name = ["promote", "promote", "rollback", "drop"][fastrand::usize(..4)];
         faults::count(name, None);
         trace::note(|| format!("operator: {name}"));
         let doing = async {
             match name {
-                "promote" => promote(&replay).await,
+                "promote" => promote(tables, &replay).await,
                 "rollback" => replay.rollback().await.map(drop),
                 _ => drop_one(&replay).await,
             }
@@ -90,6 +100,22 @@ pub fn named(comparison: &Comparison) -> BTreeSet<Key> {
     comparison.differences.iter().map(|difference| difference.key.clone()).collect()
 }
 
+/// Whether a comparison names these keys: all of them, or some if it says that there are more.
+///
+/// # Errors
+/// If not.
+pub fn check_named(comparison: &Comparison, differ: &BTreeSet<Key>) -> Result<(), String> {
+    let named = named(comparison);
+    let is_right = match comparison.more {
+        true => !named.is_empty() && named.is_subset(differ),
+        false => named == *differ,
+    };
+    match is_right {
+        true => Ok(()),
+        false => Err(format!("{differ:?} differ, named were {named:?}, more: {}", comparison.more)),
+    }
+}
+
 /// What verifies and repairs once everything is quiet: nothing is under way that it has to wait for.
 pub fn verifier(tables: &SharedTables, clock: Clock) -> Replay {
     Replay { settle: Duration::ZERO, ..Replay::new(tables.store("verifier"), clock) }
@@ -108,7 +134,7 @@ pub async fn rebuild(replay: &Replay) -> Result<(), ReplayError> {
     drop_others(replay).await?;
     let generation = replay.next_generation(Lanes::DEFAULT).await?;
     replay.begin(&generation).await?;
-    replay.build(&generation.name, fastrand::usize(1..=WORKERS), &StopSignal::default()).await?;
+    build(replay, &generation).await?;
     make_live(replay, &generation).await?;
     drop_others(replay).await
 }
@@ -131,20 +157,34 @@ async fn make_live(replay: &Replay, generation: &Generation) -> Result<(), Repla
 }
 
 /// Builds a generation, or goes on with one that is there, and makes it live.
-async fn promote(replay: &Replay) -> Result<(), ReplayError> {
+async fn promote(tables: &SharedTables, replay: &Replay) -> Result<(), ReplayError> {
     let generation = match others(replay).await?.pop().filter(|_| fastrand::bool()) {
         Some(other) => replay.generation(&other).await?,
         None => replay.next_generation(Lanes::DEFAULT).await?,
     };
     if !is_built(replay, &generation).await? {
         replay.begin(&generation).await?;
-        if let BuildOutcome::OutOfTime =
-            replay.build(&generation.name, fastrand::usize(1..=WORKERS), &StopSignal::default()).await?
-        {
-            return Ok(());
-        }
+        build(replay, &generation).await?;
+        count_splits(tables, &generation);
     }
     make_live(replay, &generation).await
+}
+
+/// Builds a generation to its end: nobody asks the workers to stop. Each has the operator's memory.
+async fn build(replay: &Replay, generation: &Generation) -> Result<(), ReplayError> {
+    let workers = fastrand::usize(1..=WORKERS);
+    let replay = Replay { memory: replay.memory * workers, ..replay.clone() };
+    replay.build(&generation.name, workers, &StopSignal::default()).await.map(drop)
+}
+
+/// Counts the generations of which units were split.
+fn count_splits(tables: &SharedTables, generation: &Generation) {
+    let range = Range { pk: keys::rebuild_partition(&generation.name), ..Range::default() };
+    let units = tables.lock().query(CONTROL_TABLE, &range, None, AsOf::NOW).map(|page| page.items);
+    let names = units.iter().flatten().filter_map(|item| item.key.sk.strip_prefix(keys::UNITS));
+    if names.filter_map(RebuildUnit::parse).any(|unit| unit.slice != Slice::ALL) {
+        faults::count("built in parts", None);
+    }
 }
 
 async fn is_built(replay: &Replay, generation: &Generation) -> Result<bool, ReplayError> {

@@ -1,5 +1,7 @@
 //! A queue by the rules of SQS: a message that was received is hidden for a while and comes again unless it is deleted,
-//! in any order, and sometimes although it was deleted.
+//! whether it failed or nobody answered for it, in any order, and sometimes although it was deleted. One
+//! that was received too often goes to the dead letters, from where an operator redrives it, and one that is too old is
+//! gone.
 
 use crate::client::{Client, QUEUE};
 use crate::defects::{self, Defect};
@@ -7,8 +9,9 @@ use crate::faults::{self, Fault};
 use crate::trace;
 use futures::FutureExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::spawn;
 use tokio::sync::Notify;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, sleep_until};
 use torale_platform::queue::calls::{BatchAnswer, MessageFailure, QueueCall, QueueCalls};
 use torale_platform::queue::{MessageQueue, QueueError};
 use torale_platform::sqs::QueueMessage;
@@ -20,12 +23,26 @@ const VERY_LATE_S: u64 = 2 * 86_400;
 /// The most messages of a batch.
 const BATCH: usize = 10;
 
+/// How long a queue keeps a message, and how long its dead letters do, both from its sending on, as the template says.
+const RETENTION: Duration = Duration::from_secs(604_800);
+const DEAD_RETENTION: Duration = Duration::from_secs(1_209_600);
+/// The most receives of a message in a schedule in which messages are given up soon.
+const FEW_RECEIVES: u32 = 3;
+const MANY_RECEIVES: u32 = 60;
+/// An operator redrives dead letters an hour to six after the first of them, and sometimes only 13 days after the first
+/// of them was sent; all that have come until then.
+const HOUR: Duration = Duration::from_secs(3600);
+const SOON: Duration = Duration::from_secs(6 * 3600);
+const LAST_DAY: Duration = Duration::from_secs(13 * 86_400);
+
 /// A queue as all processes share it.
 #[derive(Debug, Clone)]
 pub struct Queue {
     messages: Arc<Mutex<Messages>>,
     changed: Arc<Notify>,
     kind: QueueKind,
+    /// A message that was received so often goes to the dead letters.
+    most_receives: u32,
 }
 
 /// Which queue it is.
@@ -46,6 +63,29 @@ impl QueueKind {
         }
     }
 
+    /// How often a message is received at most, as the template says.
+    const fn most_receives(self) -> u32 {
+        match self {
+            Self::Events => 60,
+            Self::Commands => 480,
+        }
+    }
+
+    /// What a message is called that was given up, and one that is redriven.
+    const fn dead_letter(self) -> &'static str {
+        match self {
+            Self::Events => "dead event",
+            Self::Commands => "dead command",
+        }
+    }
+
+    const fn redriven(self) -> &'static str {
+        match self {
+            Self::Events => "redriven event",
+            Self::Commands => "redriven command",
+        }
+    }
+
     /// Whether of two planted defects the one of this queue is there.
     fn has(self, of_events: Defect, of_commands: Defect) -> bool {
         defects::is(match self {
@@ -58,22 +98,77 @@ impl QueueKind {
 #[derive(Debug, Default)]
 struct Messages {
     waiting: Vec<Message>,
+    dead: Vec<Message>,
+    /// When an operator redrives the dead letters, if there are any.
+    redriven_at: Option<Instant>,
     /// Every body that the queue has taken.
     taken: Vec<String>,
+    /// How many ids were given out.
+    ids: usize,
 }
 
 #[derive(Debug, Clone)]
 struct Message {
     id: usize,
     body: String,
+    sent: Instant,
     visible: Instant,
     received: u32,
+}
+
+impl Messages {
+    /// Takes a message, or takes it again.
+    fn add(&mut self, body: String, visible: Instant) {
+        self.ids += 1;
+        self.waiting.push(Message { id: self.ids, body, sent: Instant::now(), visible, received: 0 });
+    }
+
+    /// Takes out what is not to be received any more: what is too old is gone, hidden or not, and what was received too
+    /// often and would be received again is dead. Returns whether there was any.
+    fn give_up(&mut self, kind: QueueKind, most_receives: u32) -> bool {
+        let now = Instant::now();
+        let is_gone = |message: &mut Message| message.sent + RETENTION <= now;
+        let gone =
+            self.waiting.extract_if(.., is_gone).inspect(|_| faults::count("message gone", None)).count();
+        let is_dead = |message: &mut Message| message.visible <= now && message.received >= most_receives;
+        let dead: Vec<Message> = self.waiting.extract_if(.., is_dead).collect();
+        let any = gone + dead.len() > 0;
+        for message in dead {
+            faults::count(kind.dead_letter(), None);
+            trace::note(|| format!("message {} is a {}", message.id, kind.dead_letter()));
+            if !defects::is(Defect::DeadLettersAreDropped) {
+                self.dead.push(message);
+            }
+        }
+        any
+    }
+
+    /// When an operator redrives, if that is news: the first dead letter raises an alarm, and a later one that was sent
+    /// earlier must not wait for too long.
+    fn time_redrive(&mut self) -> Option<Instant> {
+        let oldest = self.dead.iter().map(|message| message.sent).min()?;
+        let last = oldest + LAST_DAY;
+        let at = match self.redriven_at {
+            Some(at) => at.min(last),
+            None => {
+                let now = Instant::now();
+                let latest = if fastrand::u8(..4) == 0 { last } else { now + SOON };
+                now + HOUR + (latest - now - HOUR).mul_f64(fastrand::f64())
+            }
+        };
+        (self.redriven_at.replace(at) != Some(at)).then_some(at)
+    }
 }
 
 impl Queue {
     /// An empty queue that reports every change.
     pub fn new(kind: QueueKind, changed: Arc<Notify>) -> Self {
-        Self { messages: Arc::default(), changed, kind }
+        let few = faults::happens(Fault::FewReceives, "queue");
+        let most_receives = match few {
+            true => fastrand::u32(FEW_RECEIVES..=[FEW_RECEIVES + 2, MANY_RECEIVES][fastrand::usize(..2)]),
+            false => kind.most_receives(),
+        };
+        Self { messages: Arc::default(), changed, kind, most_receives }
     }
 
     fn lock(&self) -> MutexGuard<'_, Messages> {
@@ -92,9 +187,8 @@ impl Queue {
             late = delay();
         }
         let mut messages = self.lock();
-        let id = messages.taken.len();
         messages.taken.push(body.clone());
-        messages.waiting.push(Message { id, body, visible: Instant::now() + late, received: 0 });
+        messages.add(body, Instant::now() + late);
         drop(messages);
         self.changed.notify_waiters();
     }
@@ -103,6 +197,19 @@ impl Queue {
     pub fn receive(&self, most: usize) -> Vec<QueueMessage> {
         let now = Instant::now();
         let mut messages = self.lock();
+        if messages.give_up(self.kind, self.most_receives) {
+            self.changed.notify_waiters();
+        }
+        if let Some(at) = messages.time_redrive() {
+            let queue = self.clone();
+            spawn(async move {
+                sleep_until(at).await;
+                let is_due = queue.lock().redriven_at == Some(at);
+                if is_due {
+                    queue.redrive();
+                }
+            });
+        }
         let most = fastrand::usize(1..=most);
         fastrand::shuffle(&mut messages.waiting);
         let mut received = Vec::new();
@@ -123,7 +230,8 @@ impl Queue {
         received
     }
 
-    /// Deletes what was received of a batch, but for what failed: that becomes visible at once.
+    /// Deletes what was received of a batch, but for what failed: that stays hidden as long as it would without an
+    /// answer, since Lambda only leaves it.
     pub fn acknowledge(&self, batch: &[QueueMessage], failed: &[String]) {
         let now = Instant::now();
         let forgets = self.kind.has(Defect::FailedMessagesAreDeleted, Defect::FailedCommandsAreDeleted);
@@ -134,7 +242,6 @@ impl Queue {
             }
             if failed.contains(&id) && !forgets {
                 trace::note(|| format!("message {id} failed and comes again"));
-                message.visible = now;
                 return true;
             }
             let again = faults::happens(Fault::Duplicate, "deliver");
@@ -146,7 +253,32 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    /// When the next message becomes visible; `None` if the queue is empty.
+    /// Sends all dead letters again that are not too old, each as a new message.
+    fn redrive(&self) {
+        let now = Instant::now();
+        let mut messages = self.lock();
+        messages.redriven_at = None;
+        for message in std::mem::take(&mut messages.dead) {
+            let is_gone = message.sent + DEAD_RETENTION <= now;
+            if is_gone || defects::is(Defect::DeadLettersAreNotRedriven) {
+                faults::count("dead letter gone", None);
+            } else {
+                faults::count(self.kind.redriven(), None);
+                trace::note(|| format!("message {} is a {}", message.id, self.kind.redriven()));
+                messages.add(message.body, now + Duration::from_millis(fastrand::u64(..2000)));
+            }
+        }
+        drop(messages);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether it has neither messages nor dead letters.
+    pub fn is_empty(&self) -> bool {
+        let messages = self.lock();
+        messages.waiting.is_empty() && messages.dead.is_empty()
+    }
+
+    /// When the next message becomes visible; `None` if none is there.
     pub fn next(&self) -> Option<Instant> {
         self.lock().waiting.iter().map(|message| message.visible).min()
     }
@@ -232,5 +364,102 @@ impl QueueCalls for QueueClient {
     fn url(&self) -> QueueCall<'_, String> {
         let serve = |queue: &Queue| format!("simulated {:?}", queue.kind);
         self.call("url", String::new, serve).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn queue() -> Queue {
+        faults::replace(faults::Odds::none());
+        Queue::new(QueueKind::Events, Arc::default())
+    }
+
+    /// What is received now, of one queue with one message.
+    fn received(queue: &Queue) -> Option<QueueMessage> {
+        queue.receive(1).pop()
+    }
+
+    async fn received_until_dead(queue: &Queue) {
+        advance(Duration::from_secs(2)).await;
+        for receive in 1..=QueueKind::Events.most_receives() {
+            let message = received(queue).expect("a message");
+            assert_eq!(message.received, receive);
+            let id = message.id.clone();
+            queue.acknowledge(&[message], &[id]);
+            advance(QueueKind::Events.visibility() - Duration::from_secs(1)).await;
+            assert!(received(queue).is_none(), "what failed is hidden until its time has passed");
+            advance(Duration::from_secs(1)).await;
+        }
+        assert!(received(queue).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_gone_after_seven_days_though_it_is_hidden() {
+        let queue = queue();
+        queue.push("one".to_owned());
+        advance(RETENTION - Duration::from_secs(1)).await;
+        assert!(received(&queue).is_some());
+
+        advance(Duration::from_secs(1)).await;
+
+        assert!(received(&queue).is_none());
+        assert!(queue.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_letter_that_is_redriven_begins_anew() {
+        let queue = queue();
+        queue.push("one".to_owned());
+        received_until_dead(&queue).await;
+        assert!(queue.next().is_none() && !queue.is_empty(), "it is a dead letter");
+
+        // In the time of all redrives, which begins with the first dead letter.
+        sleep_until(Instant::now() + LAST_DAY).await;
+
+        assert_eq!(
+            received(&queue).map(|message| (message.body, message.received)),
+            Some(("one".to_owned(), 1))
+        );
+        advance(DAY).await;
+        assert!(received(&queue).is_some(), "it was sent anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_letter_is_gone_fourteen_days_after_it_was_sent() {
+        for (days, is_there) in [(13, true), (14, false)] {
+            let queue = queue();
+            let sent = Instant::now();
+            queue.push("one".to_owned());
+            received_until_dead(&queue).await;
+            queue.lock().redriven_at = None;
+            sleep_until(sent + days * DAY).await;
+
+            queue.redrive();
+
+            advance(Duration::from_secs(2)).await;
+            assert_eq!(received(&queue).is_some(), is_there, "after {days} days");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_dead_letter_that_was_sent_earlier_brings_the_redrive_forward() {
+        let queue = queue();
+        let now = Instant::now() + 10 * DAY;
+        sleep_until(now).await;
+        let mut messages = queue.lock();
+        messages.add("new".to_owned(), now);
+        messages.dead = std::mem::take(&mut messages.waiting);
+        messages.redriven_at = Some(now + LAST_DAY);
+        assert_eq!(messages.time_redrive(), None);
+
+        messages.dead[0].sent = now - 6 * DAY;
+
+        assert_eq!(messages.time_redrive(), Some(now + 7 * DAY));
+        assert_eq!(messages.time_redrive(), None);
     }
 }

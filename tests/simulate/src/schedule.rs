@@ -1,21 +1,24 @@
 //! One schedule: what a seed makes happen, and whether what must hold does.
 
 use crate::caller::{Answered, call};
-use crate::check::check;
+use crate::check::{LastFaults, check};
 use crate::clocks;
 use crate::defects::{self, Defect};
-use crate::faults::{self, Fault, Odds};
+use crate::faults::{self, Coverage, Fault, Odds};
 use crate::installation::{Installation, all};
 use crate::jobs::{consume, execute, relay, seal_now_and_then, seal_the_rest};
 use crate::network::SharedTables;
-use crate::operator::operate;
+use crate::operator::{self, operate};
+use crate::outages;
 use crate::tables::Tables;
 use crate::theme::Theme;
 use crate::trace;
 use crate::webhooks::{self, DeliveredWebhooks, Webhooks};
 use futures::FutureExt;
 use std::cell::Cell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Once, OnceLock};
 use tokio::runtime::Runtime;
 use tokio::time::{Duration, sleep, timeout};
@@ -27,8 +30,9 @@ use torale_platform::consume::Consumer;
 use torale_testkit::present::NOW;
 use torale_testkit::{events, parts};
 
-/// The most simulated time of a schedule. Whoever is not done by then never will be.
-const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+/// The most simulated time of a schedule: dead letters may be redriven some times, each up to two weeks later. Whoever
+/// is not done by then never will be.
+const LONGEST: Duration = Duration::from_secs(400 * 86_400);
 /// After this time, whatever was under way has arrived.
 const LATEST: Duration = Duration::from_secs(60);
 
@@ -102,6 +106,34 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
     SimulationOutcome { failure, messages, trace, digest }
 }
 
+/// Runs schedules of these seeds in some threads, until one says not to go on. Returns what happened in all of them.
+///
+/// # Panics
+/// If a thread panics.
+pub fn in_threads(jobs: usize, seeds: Range<u64>, goes_on: impl Fn(u64) -> bool + Sync) -> Coverage {
+    let (next, stop) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
+    let run_some = || {
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            if !goes_on(seed) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        faults::take_coverage()
+    };
+    let mut coverage = Coverage::new();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(run_some)).collect();
+        for (key, count) in threads.into_iter().flat_map(|thread| thread.join().expect("no panic")) {
+            *coverage.entry(key).or_default() += count;
+        }
+    });
+    coverage
+}
+
 /// A thread with simulated time.
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
@@ -148,7 +180,7 @@ fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
     let mut messages = generator.messages(count);
     let is_event = |body: &str, at: Timestamp| parse(body, Some(at)).is_ok();
     // What is an event at a time is one at every later time.
-    messages.retain(|body| is_event(body, NOW.plus(-DAY / 24)) || !is_event(body, NOW.plus(40 * DAY)));
+    messages.retain(|body| is_event(body, NOW.plus(-DAY / 24)) || !is_event(body, NOW.plus(410 * DAY)));
     let messages = match schedule.only.as_slice() {
         [] => messages,
         only => only.iter().filter_map(|position| messages.get(*position).cloned()).collect(),
@@ -160,15 +192,21 @@ fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
 async fn simulate(tables: Tables, messages: &[String], theme: Theme) -> Result<(), String> {
     let world = Installation::new(tables);
     clocks::set();
+    outages::set();
     let mut sent = messages.to_vec();
     let webhooks = webhooks::of(&mut sent);
     world.has_earlier_release.set(faults::happens(Fault::EarlierRelease, "process"));
     sent.into_iter().for_each(|body| world.events.push(body));
     let answered = timeout(LONGEST, happen(&world, messages, &webhooks, theme)).await;
     let answered = answered.map_err(|_elapsed| "the queues or the outbox do not become empty".to_owned())?;
-    let damages = faults::happens(Fault::Damage, "projections");
+    clocks::hold();
+    outages::end();
+    let last = LastFaults {
+        damages: faults::happens(Fault::Damage, "projections"),
+        restores: faults::happens(Fault::Restore, "table"),
+    };
     faults::replace(Odds::none());
-    check(&world, &answered, damages).await
+    check(&world, &answered, last).await
 }
 
 /// Lets all processes run until everything is quiet.
@@ -181,8 +219,9 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
     };
     let visits = async {
         if faults::happens(Fault::Replay, "operator") {
-            let operators =
-                (0..theme.operators()).map(|_| operate(&world.tables, clocks::OPERATOR).boxed_local());
+            let memory = operator::memory();
+            let clocks = clocks::OPERATORS.iter().take(theme.operators());
+            let operators = clocks.map(|clock| operate(&world.tables, *clock, memory).boxed_local());
             world.keep_busy(all(operators)).await;
         }
     };

@@ -60,7 +60,12 @@ impl Theme {
     pub fn raise(self, odds: &mut Odds, without: &[Fault]) {
         let faults: &[(Fault, u16)] = match self {
             Self::Anything => &[],
-            Self::Deactivations => &[(Fault::Caller, 1000), (Fault::BusyOutside, 200)],
+            Self::Deactivations => &[
+                (Fault::Caller, 1000),
+                (Fault::BusyOutside, 200),
+                (Fault::FewReceives, 500),
+                (Fault::Outage, 100),
+            ],
             Self::Rebuilds => &[(Fault::Replay, 1000), (Fault::Unprocessed, 100)],
             Self::Promotions => &[(Fault::Caller, 1000), (Fault::Replay, 1000)],
         };
@@ -75,7 +80,15 @@ impl Theme {
         }
     }
 
-    /// The most requests of the administrator, and the longest pause before each, in milliseconds.
+    /// How many administrators make requests at once, if any: they share the requests.
+    pub fn callers(self) -> usize {
+        match self {
+            Self::Anything | Self::Rebuilds => [1, 1, 2, 3][fastrand::usize(..4)],
+            Self::Deactivations | Self::Promotions => fastrand::usize(1..=3),
+        }
+    }
+
+    /// The most requests of all administrators, and the longest pause before each, in milliseconds.
     pub const fn requests(self) -> (u32, u64) {
         match self {
             Self::Anything | Self::Rebuilds => (8, 15_000),

@@ -1,12 +1,12 @@
 //! What an upgrade finds once a consumer of the release before has run beside the new ones, and the rebuild that it
 //! ends with.
 
+use crate::damage::{by_key, differing};
 use crate::installation::Installation;
 use crate::releases::{earlier, is_row};
 use crate::{clocks, faults, operator};
-use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::projections::generation::Generation;
-use torale_domain::storage::item::{Attributes, Item, Key};
+use torale_domain::storage::item::Item;
 
 /// What the release before has left in a generation.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,13 +27,8 @@ pub async fn verify(
     expected: &[Item],
 ) -> Result<Leftover, String> {
     let found = world.tables.lock().items(&generation.table());
-    let by_key = |items: &[Item]| -> BTreeMap<Key, Attributes> {
-        items.iter().map(|item| (item.key.clone(), item.attributes.clone())).collect()
-    };
-    let (found, expected) = (by_key(&found), by_key(expected));
-    let all: BTreeSet<&Key> = found.keys().chain(expected.keys()).collect();
-    let differ: BTreeSet<Key> =
-        all.into_iter().filter(|key| found.get(*key) != expected.get(*key)).cloned().collect();
+    let (found, expected) = (by_key(found), by_key(expected.iter().cloned()));
+    let differ = differing(&found, &expected);
     let mut leftover = Leftover::EmptyRows;
     for key in &differ {
         let (Some(found), Some(expected)) = (found.get(key), expected.get(key)) else {
@@ -48,13 +43,10 @@ pub async fn verify(
             leftover = Leftover::StaleRows;
         }
     }
-    let verifier = operator::verifier(&world.tables, clocks::OPERATOR);
+    let verifier = operator::verifier(&world.tables, clocks::OPERATORS[0]);
     let verified = operator::verify(&verifier, generation).await?;
-    let named = operator::named(&verified);
-    match verified.more || named == differ {
-        true => Ok(leftover),
-        false => Err(format!("{differ:?} differ, named were {named:?}")),
-    }
+    operator::check_named(&verified, &differ)?;
+    Ok(leftover)
 }
 
 /// Builds the projections again, as an upgrade does, makes them live, and drops the former ones.
@@ -62,7 +54,7 @@ pub async fn verify(
 /// # Errors
 /// If that fails, though nothing goes wrong meanwhile.
 pub async fn rebuild(world: &Installation) -> Result<(), String> {
-    operator::rebuild(&operator::replay(&world.tables, clocks::OPERATOR))
+    operator::rebuild(&operator::replay(&world.tables, clocks::OPERATORS[0]))
         .await
         .map_err(|error| error.to_string())
 }

@@ -139,7 +139,7 @@ async fn deliver(world: &Installation, one: &Notification) {
 
 /// The status of an answer; `None` if the function dies, or its answer is lost.
 async fn attempt(world: &Installation, one: &Notification) -> Option<u16> {
-    let webhook = Webhook::new(svix::SECRET, world.events.client("webhook"), clocks::ENDPOINTS);
+    let webhook = Webhook::new(svix::SECRET, world.events.client("webhook"), clocks::WEBHOOK);
     let (body, at) = (one.body.to_string(), clocks::CLERK());
     let key = if one.is_forged { FOREIGN_KEY } else { svix::KEY };
     let payload = svix::request(&one.id, at, &svix::signature(key, &one.id, at, &body), &body);

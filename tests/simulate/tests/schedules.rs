@@ -1,11 +1,13 @@
 //! A bounded number of schedules; `TORALE_CASES` asks for more, and `cargo simulate` is faster.
 
+use std::sync::Mutex;
+use std::thread::available_parallelism;
 use torale_simulate::faults::{self, Fault};
-use torale_simulate::schedule::{Simulation, run};
+use torale_simulate::schedule::{Simulation, in_threads, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 14] = [
+const HAPPENED: [&str; 41] = [
     "deactivated",
     "reactivated",
     "page read",
@@ -20,16 +22,48 @@ const HAPPENED: [&str; 14] = [
     "webhook accepted",
     "webhook refused",
     "row of before",
+    "clock has jumped",
+    "dead event",
+    "dead command",
+    "redriven event",
+    "redriven command",
+    "log restored",
+    "trail restored",
+    "control restored",
+    "trail: lost",
+    "trail: changed",
+    "trail: foreign item",
+    "trail: record forged",
+    "trail: record twice",
+    "trail: late record",
+    "trail: young record",
+    "trail: signature forged",
+    "trail: heads forged",
+    "trail: head dropped",
+    "trail: seal signed anew",
+    "trail: seal twice",
+    "message replaced",
+    "quarantine restored",
+    "callers at once",
+    "user as the model",
+    "task as the model",
+    "execution as the model",
+    "built in parts",
 ];
 
 #[test]
 fn what_must_hold_does_at_the_end_of_schedules_under_faults() {
-    for seed in 0..switches::number("TORALE_CASES", 300) {
+    let jobs = available_parallelism().map_or(1, usize::from);
+    let failed = Mutex::new(Vec::new());
+    let seen = in_threads(jobs, 0..switches::number("TORALE_CASES", 1000), |seed| {
         let outcome = run(&Simulation { seed, ..Simulation::default() });
-        assert_eq!(outcome.failure, None, "cargo simulate --seed {seed}");
-    }
+        let failure = outcome.failure.map(|failure| format!("cargo simulate --seed {seed}: {failure}"));
+        let goes_on = failure.is_none();
+        failed.lock().unwrap().extend(failure);
+        goes_on
+    });
+    assert_eq!(failed.into_inner().unwrap(), [""; 0]);
 
-    let seen = faults::take_coverage();
     let times =
         |fault| seen.iter().filter(|((_, of), _)| *of == Some(fault)).map(|(_, times)| times).sum::<u64>();
     let untested: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| times(*fault) == 0).collect();

@@ -1,0 +1,55 @@
+//! Services that refuse everything for a while: minutes, or so many hours that messages are given up.
+
+use crate::faults::{self, Fault};
+use crate::trace;
+use std::cell::Cell;
+
+/// The latest beginning of an outage, in milliseconds, and its longest times: minutes, and sometimes so many hours that
+/// a message of the event queue, which comes again every 380 s, is received more than 60 times.
+const BEGINS: i64 = 60_000;
+const LASTS: [i64; 2] = [600_000, 12 * 3_600_000];
+
+/// What processes call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// DynamoDB.
+    Store,
+    /// SQS, which has no outages here: a message that cannot be received is none that failed.
+    Queue,
+    /// Clerk and Temporal.
+    Outside,
+}
+
+thread_local! {
+    /// The outages of the store and of what is outside, in milliseconds of the schedule.
+    static OUTAGES: Cell<[(i64, i64); 2]> = const { Cell::new([(0, 0); 2]) };
+}
+
+/// Sets the outages of this thread's schedule.
+pub fn set() {
+    OUTAGES.set([Service::Store, Service::Outside].map(|service| match faults::is_drawn(Fault::Outage) {
+        true => {
+            let begins = fastrand::i64(0..BEGINS);
+            let ends = begins + fastrand::i64(1..LASTS[fastrand::usize(..LASTS.len())]);
+            trace::note(|| format!("{service:?}: an outage from {begins} to {ends} ms"));
+            (begins, ends)
+        }
+        false => (0, 0),
+    }));
+}
+
+/// Ends all of them, before what must hold is checked.
+pub fn end() {
+    OUTAGES.set([(0, 0); 2]);
+}
+
+/// Whether a service refuses all calls at this moment.
+pub fn is_out(service: Service) -> bool {
+    let [store, outside] = OUTAGES.get();
+    let (begins, ends) = match service {
+        Service::Store => store,
+        Service::Outside => outside,
+        Service::Queue => return false,
+    };
+    ends > 0 && (begins..ends).contains(&trace::elapsed())
+}
