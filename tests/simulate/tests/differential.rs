@@ -1,6 +1,7 @@
 //! The tables in memory answer as the embedded store does, call by call: the simulator is worth what they are.
 
 use fastrand::Rng;
+use futures::StreamExt;
 use std::fmt::Debug;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{AUDIT_TABLE, CONTROL_TABLE, PK, tables};
@@ -23,6 +24,8 @@ fn calls() -> u64 {
 
 /// Calls after which both begin anew.
 const LIFE: u64 = 500;
+/// How many pairs of stores are compared at once: most of a call is waiting for the embedded one.
+const AT_ONCE: usize = 4;
 const TABLES: [&str; 2] = [CONTROL_TABLE, AUDIT_TABLE];
 const PROJECTIONS: [SelectedAttributes; 4] = [None, Some(&[]), Some(&["a"]), Some(&["b", "none", "n"])];
 const NAMES: [&str; 4] = ["a", "b", "n", "m"];
@@ -39,30 +42,45 @@ struct Caller<'a> {
 #[derive(Debug, Default)]
 struct Seen {
     done: [u64; 10],
+    /// Requests to each store: some calls read page by page.
+    requests: u64,
     refused: u64,
     races: u64,
     unheld: u64,
     differences: Vec<String>,
 }
 
-/// Both answers; errors by their kind, since their texts differ.
-fn same<T: PartialEq + Debug>(
-    differences: &mut Vec<String>,
-    call: &str,
-    memory: Result<T, StoreError>,
-    embedded: Result<T, StoreError>,
-) -> Option<T> {
-    let kind = |error: StoreError| match error {
-        StoreError::Unavailable(_) => "unavailable",
-        StoreError::Refused(_) => "refused",
-        StoreError::Corrupt(_) => "corrupt",
-    };
-    let text = format!("{call}\n  memory: {memory:?}\nembedded: {embedded:?}");
-    let (memory, embedded) = (memory.map_err(kind), embedded.map_err(kind));
-    if memory != embedded {
-        differences.push(text);
+impl Seen {
+    fn add(&mut self, other: Self) {
+        let Self { done, requests, refused, races, unheld, differences } = other;
+        self.done.iter_mut().zip(done).for_each(|(sum, more)| *sum += more);
+        self.requests += requests;
+        self.refused += refused;
+        self.races += races;
+        self.unheld += unheld;
+        self.differences.extend(differences);
     }
-    memory.ok()
+
+    /// Compares both answers; errors by their kind, since their texts differ.
+    fn same<T: PartialEq + Debug>(
+        &mut self,
+        call: &str,
+        memory: Result<T, StoreError>,
+        embedded: Result<T, StoreError>,
+    ) -> Option<T> {
+        let kind = |error: StoreError| match error {
+            StoreError::Unavailable(_) => "unavailable",
+            StoreError::Refused(_) => "refused",
+            StoreError::Corrupt(_) => "corrupt",
+        };
+        self.requests += 1;
+        let text = format!("{call}\n  memory: {memory:?}\nembedded: {embedded:?}");
+        let (memory, embedded) = (memory.map_err(kind), embedded.map_err(kind));
+        if memory != embedded {
+            self.differences.push(text);
+        }
+        memory.ok()
+    }
 }
 
 impl Caller<'_> {
@@ -164,7 +182,7 @@ impl Caller<'_> {
         };
         let memory = flat(self.memory.transact(writes.clone(), &self.usage).await);
         let embedded = flat(self.embedded.transact(writes.clone(), &self.usage).await);
-        match same(&mut self.seen.differences, &format!("transact {writes:?}"), memory, embedded) {
+        match self.seen.same(&format!("transact {writes:?}"), memory, embedded) {
             Some(true) => {}
             Some(false) => self.seen.races += 1,
             None => self.seen.refused += 1,
@@ -201,7 +219,7 @@ impl Caller<'_> {
         let update = Update { key: &key, set, remove: &remove, conditions, answer: self.chance(50) };
         let memory = self.memory.update(table, update.clone(), &self.usage).await;
         let embedded = self.embedded.update(table, update.clone(), &self.usage).await;
-        match same(&mut self.seen.differences, &format!("update {update:?}"), memory, embedded) {
+        match self.seen.same(&format!("update {update:?}"), memory, embedded) {
             Some(updated) => self.seen.unheld += u64::from(!updated.held),
             None => self.seen.refused += 1,
         }
@@ -212,8 +230,7 @@ impl Caller<'_> {
         let (table, existing) = (self.pick(&TABLES), self.pick(&[IfExists::Keep, IfExists::Replace]));
         let memory = self.memory.put(table, item.clone(), existing, &self.usage).await;
         let embedded = self.embedded.put(table, item.clone(), existing, &self.usage).await;
-        let answer =
-            same(&mut self.seen.differences, &format!("put {:?} {existing:?}", item.key), memory, embedded);
+        let answer = self.seen.same(&format!("put {:?} {existing:?}", item.key), memory, embedded);
         self.seen.refused += u64::from(answer.is_none());
     }
 
@@ -229,7 +246,7 @@ impl Caller<'_> {
             .collect();
         let memory = self.memory.write_batch(table, writes.clone(), &self.usage).await;
         let embedded = self.embedded.write_batch(table, writes.clone(), &self.usage).await;
-        let answer = same(&mut self.seen.differences, &format!("write_batch {writes:?}"), memory, embedded);
+        let answer = self.seen.same(&format!("write_batch {writes:?}"), memory, embedded);
         self.seen.refused += u64::from(answer.is_none());
     }
 
@@ -237,7 +254,7 @@ impl Caller<'_> {
         let (key, table) = (self.key(), self.pick(&TABLES));
         let memory = self.memory.get(table, &key, &self.usage).await;
         let embedded = self.embedded.get(table, &key, &self.usage).await;
-        same(&mut self.seen.differences, &format!("get {key:?}"), memory, embedded);
+        self.seen.same(&format!("get {key:?}"), memory, embedded);
     }
 
     async fn get_batch(&mut self) {
@@ -256,7 +273,7 @@ impl Caller<'_> {
         };
         let memory = self.memory.get_batch(batch(), &self.usage).await.map(sorted);
         let embedded = self.embedded.get_batch(batch(), &self.usage).await.map(sorted);
-        let answer = same(&mut self.seen.differences, &format!("get_batch {keys:?}"), memory, embedded);
+        let answer = self.seen.same(&format!("get_batch {keys:?}"), memory, embedded);
         self.seen.refused += u64::from(answer.is_none());
     }
 
@@ -285,7 +302,7 @@ impl Caller<'_> {
             };
             let memory = self.memory.query(query(), &self.usage).await;
             let embedded = self.embedded.query(query(), &self.usage).await;
-            match same(&mut self.seen.differences, &format!("{:?}", query()), memory, embedded) {
+            match self.seen.same(&format!("{:?}", query()), memory, embedded) {
                 Some(ReadPage { last: Some(last), .. }) => after = Some(last),
                 Some(ReadPage { last: None, .. }) => return,
                 None => {
@@ -300,14 +317,16 @@ impl Caller<'_> {
         let (range, table) = (self.range(), self.pick(&TABLES));
         let memory = self.memory.count(table, &range, &self.usage).await;
         let embedded = self.embedded.count(table, &range, &self.usage).await;
-        same(&mut self.seen.differences, &format!("count {range:?}"), memory, embedded);
+        self.seen.same(&format!("count {range:?}"), memory, embedded);
     }
 
     /// Segments and order are each store's own; all items together are the same.
     async fn scan(&mut self) {
         let (table, segments, limit) = (self.pick(&TABLES), self.rng.i32(1..4), self.rng.i32(1..8));
         let mut all = [Vec::new(), Vec::new()];
+        let mut pages = 0;
         for (calls, found) in [self.memory, self.embedded].into_iter().zip(&mut all) {
+            pages = 0;
             for segment in 0..segments {
                 let mut after = None;
                 loop {
@@ -320,6 +339,7 @@ impl Caller<'_> {
                     };
                     let page = calls.scan(scan, &self.usage).await.unwrap();
                     found.extend(page.items);
+                    pages += 1;
                     match page.last {
                         Some(last) => after = Some(last),
                         None => break,
@@ -328,6 +348,7 @@ impl Caller<'_> {
             }
             found.sort_by(|a, b| a.key.cmp(&b.key));
         }
+        self.seen.requests += pages;
         assert_eq!(all[0], all[1], "scan of {table}");
     }
 
@@ -348,29 +369,36 @@ impl Caller<'_> {
     }
 }
 
+/// Makes so many calls on a fresh pair of stores, or until they differ: what follows from a difference is none.
+async fn compare(seed: u64, calls: u64) -> Seen {
+    let (mut rng, mut seen) = (Rng::with_seed(seed), Seen::default());
+    let (memory, stack) = (SharedTables::new(Tables::of(&tables())), Stack::start().await);
+    let (memory, embedded) = (memory.store("memory"), stack.store());
+    let mut caller = Caller {
+        rng: &mut rng,
+        memory: memory.calls(),
+        embedded: embedded.calls(),
+        usage: Usage::default(),
+        seen: &mut seen,
+    };
+    for _ in 0..calls {
+        caller.call().await;
+        if let Some(difference) = caller.seen.differences.last_mut() {
+            difference.insert_str(0, &format!("seed {seed}: "));
+            break;
+        }
+    }
+    seen
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_in_memory_answer_random_calls_as_the_embedded_store_does() {
     let (mut seen, calls) = (Seen::default(), calls());
 
-    for seed in 0..calls.div_ceil(LIFE) {
-        println!("seed {seed}");
-        let mut rng = Rng::with_seed(seed);
-        let (memory, stack) = (SharedTables::new(Tables::of(&tables())), Stack::start().await);
-        let (memory, embedded) = (memory.store("memory"), stack.store());
-        let mut caller = Caller {
-            rng: &mut rng,
-            memory: memory.calls(),
-            embedded: embedded.calls(),
-            usage: Usage::default(),
-            seen: &mut seen,
-        };
-        for _ in 0..LIFE.min(calls) {
-            caller.call().await;
-            // What follows from a difference is none.
-            if !caller.seen.differences.is_empty() {
-                break;
-            }
-        }
+    let seeds = futures::stream::iter(0..calls.div_ceil(LIFE));
+    let mut compared = seeds.map(|seed| compare(seed, LIFE.min(calls))).buffer_unordered(AT_ONCE);
+    while let Some(of_one) = compared.next().await {
+        seen.add(of_one);
         assert!(seen.differences.is_empty(), "{}", seen.differences.join("\n"));
     }
 
