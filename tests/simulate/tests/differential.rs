@@ -24,8 +24,8 @@ fn calls() -> u64 {
 
 /// Calls after which both begin anew.
 const LIFE: u64 = 500;
-/// How many pairs of stores are compared at once: most of a call is waiting for the embedded one.
-const AT_ONCE: usize = 4;
+/// How many pairs of stores are compared at once: calls on the tables in memory wait as long as those of a network do.
+const AT_ONCE: usize = 32;
 const TABLES: [&str; 2] = [CONTROL_TABLE, AUDIT_TABLE];
 const PROJECTIONS: [SelectedAttributes; 4] = [None, Some(&[]), Some(&["a"]), Some(&["b", "none", "n"])];
 const NAMES: [&str; 4] = ["a", "b", "n", "m"];
