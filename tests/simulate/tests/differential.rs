@@ -19,7 +19,7 @@ use torale_testkit::switches;
 
 /// Random calls of the ordinary run; `TORALE_CASES` asks for more.
 fn calls() -> u64 {
-    switches::number("TORALE_CASES", 3000)
+    switches::number("TORALE_CASES", 10_000)
 }
 
 /// Calls after which both begin anew.

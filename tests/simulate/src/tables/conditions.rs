@@ -70,11 +70,21 @@ pub(super) fn passes(test: &UpdateCondition, item: &Attributes) -> bool {
                     number(name).is_some_and(|found| found > (*least).into())
                 }
                 NumberComparison::Less(left, right) => {
-                    number(left).zip(number(right)).is_some_and(|(left, right)| left < right)
+                    item.get(left).zip(item.get(right)).is_some_and(|(left, right)| is_less(left, right))
                 }
             };
             !item.contains_key(name) || holds
         }
+    }
+}
+
+/// Whether an attribute is less than another one, which it is only if both are of one kind: texts and bytes byte by byte.
+fn is_less(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => left < right,
+        (Value::Text(left), Value::Text(right)) => left < right,
+        (Value::Bytes(left), Value::Bytes(right)) => left < right,
+        (Value::Number(_) | Value::Text(_) | Value::Bytes(_), _) => false,
     }
 }
 
@@ -95,4 +105,21 @@ pub(super) fn updated(old: &Attributes, update: &Update<'_>) -> Result<Attribute
     }
     update.remove.iter().for_each(|name| drop(new.remove(name)));
     Ok(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seed 175 of the differential test: DynamoDB compares bytes and texts, too.
+    #[test]
+    fn attributes_of_one_kind_are_compared_whatever_they_are() {
+        let bytes = |last| Value::Bytes(vec![1, 2, last]);
+        let text = |text: &str| Value::Text(text.to_owned());
+
+        assert!(is_less(&bytes(0), &bytes(1)) && !is_less(&bytes(1), &bytes(1)));
+        assert!(is_less(&text("x"), &text("y")) && !is_less(&text("y"), &text("x")));
+        assert!(is_less(&Value::Number(-1), &Value::Number(1)));
+        assert!(!is_less(&Value::Number(1), &text("x")) && !is_less(&text(""), &bytes(0)));
+    }
 }
