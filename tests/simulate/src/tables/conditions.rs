@@ -78,7 +78,7 @@ pub(super) fn passes(test: &UpdateCondition, item: &Attributes) -> bool {
     }
 }
 
-/// Whether an attribute is less than another one, which it is only if both are of one kind: texts and bytes byte by byte.
+/// Whether an attribute is less than another one of its kind, as texts and bytes are byte by byte.
 fn is_less(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => left < right,
