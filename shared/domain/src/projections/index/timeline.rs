@@ -8,7 +8,7 @@ use crate::storage::item::Item;
 use crate::storage::keys::{self, Node, StatusPartition};
 use crate::storage::read::ReadResult;
 use crate::values::time::{DAY, Day, HOUR, Hour, MINUTE, Month, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 /// The sums of a window, by day and, where they were read, by hour and by minute.
 #[derive(Debug, Clone)]
@@ -138,11 +138,16 @@ impl Timeline {
         self.by_hours && self.cut.is_some_and(|cut| cut.day() == day)
     }
 
+    /// The hours of a day that are known, with their sums.
+    fn hours_in(&self, day: Day) -> btree_map::Range<'_, Hour, Sums> {
+        let first = day.first_hour();
+        self.hours.range(first..Hour(first.0 + DAY / HOUR))
+    }
+
     /// The hour that holds the row at `offset` within a day, newest first, and the row's offset within that
     /// hour. The hours of that day must have been added. `None` past the last row of the day.
     pub fn hour_of(&self, partitions: &[StatusPartition], day: Day, offset: usize) -> Option<(Hour, usize)> {
-        let first = day.first_hour();
-        let hours = self.hours.range(first..Hour(first.0 + DAY / HOUR));
+        let hours = self.hours_in(day);
         newest_first(hours, partitions, offset).map(|found| (found.slot, found.skip))
     }
 
@@ -170,8 +175,7 @@ impl Timeline {
     /// its hour or its day where the slots below are not known, or do not add up to it. `None` past the last row.
     pub fn start_of(&self, partitions: &[StatusPartition], offset: usize) -> Option<Timestamp> {
         let (day, offset) = self.day_of(partitions, offset)?;
-        let first = day.first_hour();
-        let has_hours = self.hours.range(first..Hour(first.0 + DAY / HOUR)).next().is_some();
+        let has_hours = self.hours_in(day).next().is_some();
         let (slot, offset) = match self.hour_of(partitions, day, offset) {
             Some((hour, offset)) => ((hour.start(), HOUR), offset),
             None if has_hours => return Some(day.start()),
