@@ -1,10 +1,11 @@
 //! Administrators who deactivate and reactivate users and read pages while events come in, each by an instance of the
 //! endpoints.
 
+use crate::administrators::{ADMINISTRATORS, AccessLog, Administrator};
 use crate::clocks;
 use crate::faults;
 use crate::installation::{Installation, all, mortal};
-use crate::network::ReadLog;
+use crate::reads::ReadLog;
 use crate::theme::Theme;
 use crate::trace;
 use crate::webhooks::DeliveredWebhooks;
@@ -25,14 +26,19 @@ use tasks::Tasks;
 use temporal_schedules::Schedules;
 use temporal_workflows::Workflows;
 use tokio::time::{Duration, sleep};
-use torale_domain::values::ids::UserId;
+use torale_domain::access::rate_limits::RateLimits;
+use torale_domain::values::ids::{ExecutionId, TaskId, UserId};
 use torale_platform::serve::App;
-use torale_testkit::events::ADMIN;
 use torale_testkit::parts::{LIMITS, keys_only, temporal_ui};
+use torale_testkit::present::NOW;
 use torale_testkit::request::{ApiAnswer, ApiRequest, get, patch};
 use user::ReadUser;
 use users::Users;
 
+/// What requests are called.
+const DEACTIVATE: &str = "deactivate";
+const REACTIVATE: &str = "reactivate";
+const READ: &str = "read";
 /// The longest life of a function that dies amid a request.
 const LIFE: Duration = Duration::from_millis(300);
 
@@ -46,14 +52,16 @@ pub struct Answered {
     pub reactivated: BTreeMap<UserId, bool>,
     /// The ids of the requests that were answered with something else than 503.
     pub recorded: BTreeSet<String>,
+    /// The requests of administrators.
+    pub access: AccessLog,
     /// Clerk's webhooks.
     pub webhooks: DeliveredWebhooks,
 }
 
 /// An administrator's instance of the endpoints, which notes what it reads of the projections.
-pub fn instance(world: &Installation, reads: &ReadLog, number: usize) -> App {
+pub fn instance(world: &Installation, reads: &ReadLog, number: usize, limits: RateLimits) -> App {
     let store = world.tables.observed_store("endpoint", reads);
-    App::new(store, keys_only(), LIMITS, temporal_ui(), clocks::CALLERS[number])
+    App::new(store, keys_only(), limits, temporal_ui(), clocks::CALLERS[number])
 }
 
 /// The pages that are read, each as a request.
@@ -76,15 +84,15 @@ pub fn pages() -> Vec<ApiRequest> {
 
 /// Requests for one user, task and execution that events name.
 pub fn details(logged: &[Value]) -> Vec<ApiRequest> {
-    let about = |name: &str, request: fn(&str) -> ApiRequest| {
+    let named = |name: &str, is_id: fn(&str) -> bool| {
         let ids: BTreeSet<&str> = logged.iter().filter_map(|event| event["data"][name].as_str()).collect();
-        let ids: Vec<&str> = ids.into_iter().filter(|id| UserId::parse(id).is_some()).collect();
-        fastrand::choice(ids).map(request)
+        fastrand::choice(ids.into_iter().filter(|id| is_id(id)).collect::<Vec<_>>())
     };
     let requests = [
-        about("user_id", |id| get::<ReadUser>("").about(id)),
-        about("task_id", |id| get::<ReadTask>("").about(id)),
-        about("execution_id", |id| get::<ReadExecution>("").about(id)),
+        named("user_id", |id| UserId::parse(id).is_some()).map(|id| get::<ReadUser>("").about(id)),
+        named("task_id", |id| TaskId::parse(id).is_some()).map(|id| get::<ReadTask>("").about(id)),
+        named("execution_id", |id| ExecutionId::parse(id).is_some())
+            .map(|id| get::<ReadExecution>("").about(id)),
     ];
     requests.into_iter().flatten().collect()
 }
@@ -97,68 +105,65 @@ fn users_of(messages: &[String]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
 }
 
-/// Some administrators make requests at once, each one after another.
+/// Some administrators make requests at once, each one after another. Where limits are low, they may be one user with
+/// several instances.
 pub async fn call(world: &Installation, messages: &[String], theme: Theme) -> Answered {
-    let answered = RefCell::default();
+    let answered = RefCell::new(Answered { access: AccessLog::new(), ..Answered::default() });
     let users = users_of(messages);
     let callers = theme.callers();
+    let is_one_user = world.limits != LIMITS && fastrand::bool();
     let under_way = Cell::new(0);
     let one = |number| {
-        let caller = Caller { number, callers, theme, under_way: &under_way };
+        let administrator = ADMINISTRATORS[if is_one_user { 0 } else { number }];
+        let caller = Caller { number, administrator, callers, theme, under_way: &under_way };
         call_alone(world, &users, caller, &answered).boxed_local()
     };
     all((0..callers).map(one)).await;
     answered.into_inner()
 }
 
-/// One of the administrators.
+/// One of the callers.
 #[derive(Debug, Clone, Copy)]
 struct Caller<'a> {
     number: usize,
+    administrator: Administrator,
     callers: usize,
     theme: Theme,
     /// How many requests of all of them are under way.
     under_way: &'a Cell<u32>,
 }
 
-/// Makes the requests of one administrator.
+/// Makes the requests of one caller.
 async fn call_alone(
     world: &Installation,
     users: &[String],
-    Caller { number, callers, theme, under_way }: Caller<'_>,
+    caller: Caller<'_>,
     answered: &RefCell<Answered>,
 ) {
+    let Caller { number, administrator, callers, theme, under_way } = caller;
     let reads = ReadLog::default();
-    let mut app = instance(world, &reads, number);
+    let mut app = instance(world, &reads, number, world.limits);
     let (requests, pause) = theme.requests();
     for _ in 0..fastrand::u32(..=requests.div_ceil(u32::try_from(callers).unwrap_or(1))) {
         sleep(Duration::from_millis(fastrand::u64(..pause))).await;
-        let user = match fastrand::usize(..10) {
-            0 => ADMIN.to_owned(),
-            _ => fastrand::choice(users).cloned().unwrap_or_else(|| ADMIN.to_owned()),
-        };
-        let (name, request) = match fastrand::u8(..6) {
-            0..3 => ("deactivate", patch::<DeactivateUser>(&user)),
-            3 => ("reactivate", patch::<ReactivateUser>(&user)),
-            _ => {
-                let mut pages = pages();
-                ("read", pages.swap_remove(fastrand::usize(..pages.len())))
-            }
-        };
+        let (name, user, request) = random_request(users);
         trace::note(|| format!("caller: {name} {user}"));
-        let id = UserId::parse(&user);
-        let is_deactivated = id.is_some_and(|user| answered.borrow().deactivated.contains(&user));
-        let sent = SentRequest { name, user: &user, is_deactivated };
+        let sent = SentRequest::note(name, user, caller, &mut answered.borrow_mut());
         let commands = world.commands.client("endpoint");
         reads.clear();
         if under_way.get() > 0 {
             faults::count("callers at once", None);
         }
         under_way.set(under_way.get() + 1);
+        let request = request.by(administrator.key);
         let answer = mortal(name, LIFE, request.send_with(&app, &commands)).await;
         under_way.set(under_way.get() - 1);
+        let ended = (answer.as_ref().map(|answer| answer.status), sent.deactivated(answer.as_ref()));
+        if let Err(what) = answered.borrow_mut().access.end(sent.number, trace::elapsed(), ended) {
+            world.violation(what);
+        }
         let Some(answer) = answer else {
-            app = instance(world, &reads, number);
+            app = instance(world, &reads, number, world.limits);
             continue;
         };
         trace::note(|| format!("caller: {name} answered {} {}", answer.status, answer.text));
@@ -166,51 +171,95 @@ async fn call_alone(
     }
 }
 
+/// A request by nobody yet: its name, the user whom it changes if it changes one, and what is sent.
+fn random_request(users: &[String]) -> (&'static str, String, ApiRequest) {
+    let administrator = || ADMINISTRATORS[fastrand::usize(..ADMINISTRATORS.len())].id.to_owned();
+    let user = match fastrand::usize(..10) {
+        0 => administrator(),
+        _ => fastrand::choice(users).cloned().unwrap_or_else(administrator),
+    };
+    let (name, request) = match fastrand::u8(..6) {
+        0..3 => (DEACTIVATE, patch::<DeactivateUser>(&user)),
+        3 => (REACTIVATE, patch::<ReactivateUser>(&user)),
+        _ => {
+            let mut pages = pages();
+            (READ, pages.swap_remove(fastrand::usize(..pages.len())))
+        }
+    };
+    (name, user, request)
+}
+
 /// A request that an administrator has sent.
-struct SentRequest<'a> {
+struct SentRequest {
     name: &'static str,
-    user: &'a str,
+    user: String,
     /// Whether a deactivation of the user had been answered before it was sent. One that others make meanwhile may come
     /// after it.
     is_deactivated: bool,
+    /// Its number in the log of access.
+    number: usize,
+}
+
+impl SentRequest {
+    /// Notes that it is sent now.
+    fn note(name: &'static str, user: String, caller: Caller<'_>, answered: &mut Answered) -> Self {
+        let id = UserId::parse(&user);
+        let is_deactivated = id.is_some_and(|user| answered.deactivated.contains(&user));
+        let deactivates = id.filter(|_| name == DEACTIVATE);
+        let sent = trace::elapsed();
+        let skew = clocks::CALLERS[caller.number]().millis() - NOW.millis() - sent;
+        let number = answered.access.send(caller.administrator.user(), deactivates, (sent, skew));
+        Self { name, user, is_deactivated, number }
+    }
+
+    /// The user whom it has deactivated.
+    fn deactivated(&self, answer: Option<&ApiAnswer>) -> Option<UserId> {
+        let is_done = self.name == DEACTIVATE && answer.is_some_and(|answer| answer.status == 200);
+        UserId::parse(&self.user).filter(|_| is_done)
+    }
 }
 
 /// Notes what an answer promises, and whether it may be one.
 fn judge(
     world: &Installation,
-    (sent, reads): (&SentRequest<'_>, &ReadLog),
+    (sent, reads): (&SentRequest, &ReadLog),
     answer: &ApiAnswer,
     answered: &mut Answered,
 ) {
-    let SentRequest { name, user, is_deactivated } = *sent;
+    let SentRequest { name, user, is_deactivated, .. } = sent;
+    let (name, is_deactivated) = (*name, *is_deactivated);
     let allowed: &[u16] = match name {
-        "deactivate" | "reactivate" => &[200, 404, 409, 503],
-        _ => &[200, 503],
+        DEACTIVATE | REACTIVATE => &[200, 401, 404, 409, 429, 503],
+        _page => &[200, 401, 429, 503],
     };
     if !allowed.contains(&answer.status) {
         world.violation(format!("{name} {user} was answered with {}: {}", answer.status, answer.text));
     }
     let outcome = match (name, answer.status) {
-        ("deactivate", 200) => "deactivated",
-        ("reactivate", 200) => "reactivated",
+        (DEACTIVATE, 200) => "deactivated",
+        (REACTIVATE, 200) => "reactivated",
         (_, 200) => "page read",
         (_, 503) => "answered 503",
         _refused => "refused",
     };
     faults::count(outcome, None);
     let generations = reads.tables();
-    if name == "read" && answer.status == 200 && generations.is_empty() {
+    if name == READ && answer.status == 200 && generations.is_empty() {
         world.violation("a page was answered and nobody has looked which generation is live".to_owned());
     }
     // Whoever changes something writes the shadow generation as well.
-    if name == "read" && generations.len() > 1 {
+    if name == READ && generations.len() > 1 {
         world.violation(format!("a page was read of several generations: {generations:?}"));
     }
+    let unconfirmed = reads.unconfirmed();
+    if answer.status == 200 && !unconfirmed.is_empty() {
+        world.violation(format!("{name} counted on a wrong guess of the live generation: {unconfirmed:?}"));
+    }
     if let (200, Some(user)) = (answer.status, UserId::parse(user)) {
-        if name == "deactivate" {
+        if name == DEACTIVATE {
             answered.deactivated.insert(user);
         }
-        if name == "reactivate" {
+        if name == REACTIVATE {
             *answered.reactivated.entry(user).or_default() |= is_deactivated;
         }
     }

@@ -1,34 +1,39 @@
 //! What must hold once everything is quiet.
 
+use crate::administrators;
+use crate::audit_index;
 use crate::caller::{self, Answered};
 use crate::clocks;
 use crate::damage::{damage, logged};
 use crate::faults;
 use crate::installation::Installation;
 use crate::jobs;
-use crate::network::ReadLog;
+use crate::reads::ReadLog;
 use crate::restoring::damage_and_restore;
 use crate::tables::{AsOf, Tables};
 use crate::trace;
+use crate::trail;
 use crate::upgrade::{self, Leftover};
 use crate::webhooks;
 use serde_json::Value;
+use stats::Stats;
 use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::audit::ChainedRecord;
-use torale_domain::audit::verify::{HourSpan, TrailVerifier};
 use torale_domain::deactivation::causes::{self, CauseRecords, RequestedDeactivation};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand, SchedulePattern};
+use torale_domain::entities::linkage;
 use torale_domain::entities::readings::User;
 use torale_domain::events;
 use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links;
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::{self, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
+use torale_domain::storage::keys::{self, AUDIT_INDEX_TABLE, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
 use torale_domain::storage::read::Range;
 use torale_domain::values::ids::{ClerkUserId, ScheduleId, UserId};
 use torale_model::{Message, ModelTemporalUi};
 use torale_platform::store::GenerationPointer;
 use torale_testkit::present::NOW;
+use torale_testkit::request::get;
 use torale_testkit::{parts, rebuild};
 
 /// How the types of the events of users begin.
@@ -67,6 +72,7 @@ pub async fn check(world: &Installation, answered: &Answered, last: LastFaults) 
     let parsed = logged.iter().map(|body| serde_json::from_str(body)).collect::<Result<Vec<Value>, _>>();
     let parsed = parsed.map_err(text)?;
     webhooks::check(&answered.webhooks, &parsed)?;
+    answered.access.check_limits(&world.limits)?;
     // Before the pages below are read, which nobody seals.
     check_audit(world, answered)?;
     let mut expected = rebuild::built(&logged, None);
@@ -88,6 +94,7 @@ pub async fn check(world: &Installation, answered: &Answered, last: LastFaults) 
     }
     check_commands(world, &parsed)?;
     check_deactivated(world, &pointer, &parsed, answered)?;
+    check_denied(world, answered).await?;
     check_answers(world, &logged, &parsed).await
 }
 
@@ -256,16 +263,30 @@ fn check_deactivated(
             return Err(format!("the deactivation of {user} was answered with 200 and is not in the log"));
         }
     }
-    // Whoever is reactivated under the id of an identity's stand-in is active, and another request has nothing to do.
-    let ids: BTreeSet<String> = answered.reactivated.keys().map(ToString::to_string).collect();
-    let is_of_one = |event: &&Value| event["data"]["user_id"].as_str().is_some_and(|id| ids.contains(id));
-    let is_logged = logged.iter().filter(is_of_one).any(|event| event["type"] == REACTIVATED);
-    match answered.reactivated.iter().find(|(_, was_deactivated)| **was_deactivated && !is_logged) {
-        Some((user, _)) => {
-            Err(format!("the reactivation of {user} was answered with 200 and none is in the log"))
+    check_reactivated(logged, answered)
+}
+
+/// Of each user whose reactivation was answered with 200 after a deactivation was, one is in the log: of the user, or
+/// of an id that is derived from an identity of theirs. Whoever is reactivated under such an id is active, and another
+/// request has nothing to do.
+fn check_reactivated(logged: &[Value], answered: &Answered) -> Result<(), String> {
+    let text = |event: &Value, name: &str| event["data"][name].as_str().map(str::to_owned);
+    let of_type = |event: &&Value| event["type"] == REACTIVATED;
+    let named = logged.iter().filter(of_type).filter_map(|event| UserId::parse(&text(event, "user_id")?));
+    let reactivated: BTreeSet<UserId> = named.collect();
+    for (user, _) in answered.reactivated.iter().filter(|(_, was_deactivated)| **was_deactivated) {
+        let is_named = |event: &Value| {
+            let mut ids = ["user_id", "external_id"].into_iter().filter_map(|name| text(event, name));
+            ids.any(|id| UserId::parse(&id) == Some(*user))
+        };
+        let logins = logged.iter().filter(|event| is_named(event)).filter_map(|event| text(event, "clerk_user_id"));
+        let derived = logins.filter_map(|login| ClerkUserId::parse(&login)).map(|login| linkage::derived(&login));
+        if !derived.chain([*user]).any(|id| reactivated.contains(&id)) {
+            return Err(format!("the reactivation of {user} was answered with 200 and is not in the log"));
         }
-        None => Ok(()),
+        faults::count("reactivation in the log", None);
     }
+    Ok(())
 }
 
 /// The logins of a user: the one that the user names, and those of identities that belong to the user, but for deleted
@@ -297,25 +318,38 @@ fn users(logged: &[Value]) -> BTreeSet<UserId> {
     events.filter_map(|event| event["data"]["user_id"].as_str().and_then(UserId::parse)).collect()
 }
 
-/// The audit trail is intact, seals cover all of it, and every answer has its record.
+/// The audit trail is intact, seals cover all of it, its index has all of it, and every answer has its record.
 fn check_audit(world: &Installation, answered: &Answered) -> Result<(), String> {
-    let items = world.tables.lock().items(AUDIT_TABLE);
+    let (items, index) = {
+        let tables = world.tables.lock();
+        (tables.items(AUDIT_TABLE), tables.items(AUDIT_INDEX_TABLE))
+    };
     if answered.recorded.is_empty() && items.is_empty() {
         return Ok(());
     }
-    let mut verifier = TrailVerifier::new(HourSpan::default());
-    items.iter().for_each(|item| verifier.add(item));
-    let report =
-        verifier.finish(&[*torale_platform::audit::seal::Signer::key(&parts::audit_key())], None, None);
+    let report = trail::report(&items, None);
     if !report.faults.is_empty() || report.unsealed > 0 {
         return Err(format!("the audit trail: {report:?}"));
     }
+    audit_index::check(&items, index)?;
     let recorded: BTreeSet<String> =
         items.iter().filter_map(ChainedRecord::load).map(|link| link.record.entry.request_id).collect();
     match answered.recorded.difference(&recorded).next() {
         Some(request) => Err(format!("the request {request} was answered and is not recorded")),
         None => Ok(()),
     }
+}
+
+/// Whoever was deactivated is denied access, also after a reactivation: their key stays revoked.
+async fn check_denied(world: &Installation, answered: &Answered) -> Result<(), String> {
+    let app = caller::instance(world, &ReadLog::default(), 0, parts::LIMITS);
+    for administrator in answered.access.denied() {
+        let answer = get::<Stats>("").by(administrator.key).send(&app).await;
+        if answer.status != 401 {
+            return Err(format!("{administrator:?} was deactivated, and is answered with {}", answer.status));
+        }
+    }
+    Ok(())
 }
 
 /// Pairs of a name and a value, as an object.
@@ -344,10 +378,12 @@ async fn check_answers(world: &Installation, logged: &[String], parsed: &[Value]
     let model = torale_model::World::of(&messages);
     let ui = parts::temporal_ui();
     let ui = ModelTemporalUi { url: ui.url, namespace: ui.namespace };
-    let app = caller::instance(world, &ReadLog::default(), 0);
+    let app = caller::instance(world, &ReadLog::default(), 0, parts::LIMITS);
+    let administrator = administrators::active(parsed)?;
     // Each in half of the schedules, to save time: every item is compared with a fresh fold already.
     let requests = caller::pages().into_iter().chain(caller::details(parsed));
     for request in requests.filter(|_| fastrand::bool()) {
+        let request = request.by(administrator.key);
         let payload = request.payload();
         let (path, query) = (payload["rawPath"].as_str(), payload["rawQueryString"].as_str());
         let (path, query) = path.zip(query).expect("a request");

@@ -3,6 +3,7 @@
 
 use crate::clocks;
 use crate::installation::Installation;
+use crate::interrupted::{Interruptions, interrupt};
 use crate::operator;
 use crate::tables::Tables;
 use crate::trace;
@@ -27,6 +28,20 @@ pub async fn damage(world: &Installation, generation: &Generation) -> Result<(),
     let named = operator::named(&verified);
     if named != damaged || verified.more {
         return Err(format!("damaged were {damaged:?}, named were {named:?}"));
+    }
+    let repair = || async {
+        let verified = verifier.verify(generation, Duration::ZERO).await?;
+        verifier.repair_differences(generation, verified, Duration::ZERO, true).await
+    };
+    let names = ["repair interrupted", "repair failed", "repaired amid failures"];
+    let verified = match interrupt(names, repair).await? {
+        Interruptions::None => verified,
+        Interruptions::CountAsDone => return Ok(()),
+        Interruptions::Some => operator::verify(&verifier, generation).await?,
+    };
+    let named = operator::named(&verified);
+    if !named.is_subset(&damaged) {
+        return Err(format!("damaged were {damaged:?}, and named after interrupted repairs {named:?}"));
     }
     let repaired = verifier.repair_differences(generation, verified, Duration::ZERO, true).await;
     let (_, left) = repaired.map_err(|e| e.to_string())?;

@@ -70,6 +70,18 @@ pub enum Defect {
     BuildTimesAreLost,
     /// A request reads some of what it answers from another generation than the live one.
     GenerationsMix,
+    /// What says whose a key is and that its user is active is read once by an instance of the endpoints, and kept.
+    AccessIsKept,
+    /// What was read of a wrong guess of the live generation is not read again.
+    GuessesAreKept,
+    /// A request is counted whatever room there is in the windows of its administrator.
+    LimitsAreIgnored,
+    /// Some rows of the index of the audit trail are lost.
+    AuditRowsAreLost,
+    /// Some webhooks are sent on with a time that is off by an hour.
+    WebhooksAreMisdated,
+    /// A restore and a repair count as done when they are interrupted.
+    InterruptedCountsAsDone,
 }
 
 thread_local! {

@@ -152,6 +152,11 @@ pub fn replace(odds: Odds) -> Odds {
     ODDS.replace(odds)
 }
 
+/// Whether a fault may happen now.
+pub fn may_happen(fault: Fault) -> bool {
+    ODDS.with_borrow(|odds| odds.of[fault.index()]) > 0
+}
+
 /// Decides whether a fault happens, and leaves it to others to count its effects.
 pub fn is_drawn(fault: Fault) -> bool {
     let odds = ODDS.with_borrow(|odds| odds.of[fault.index()]);

@@ -1,5 +1,6 @@
 //! What all processes of a schedule share: tables, queues, what is outside, and whether there is anything left to do.
 
+use crate::administrators;
 use crate::faults::{self, Fault};
 use crate::network::SharedTables;
 use crate::outside::Outside;
@@ -13,6 +14,7 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
+use torale_domain::access::rate_limits::RateLimits;
 use torale_domain::storage::keys::{CONTROL_TABLE, OUTBOX};
 
 /// Windows of batches: so short that most batches are one message, up to the template's.
@@ -38,6 +40,8 @@ pub struct Installation {
     pub has_earlier_release: Cell<bool>,
     /// The longest time for which a batch of events waits for more of them, in milliseconds.
     pub window: u64,
+    /// The rate limits of administrators.
+    pub limits: RateLimits,
     changed: Arc<Notify>,
     /// Whether what runs by itself has seen all quiet, and ends.
     is_ending: Cell<bool>,
@@ -57,6 +61,7 @@ impl Installation {
             violations: RefCell::default(),
             has_earlier_release: Cell::new(false),
             window: WINDOWS_MS[fastrand::usize(..WINDOWS_MS.len())],
+            limits: administrators::limits(),
             changed,
             is_ending: Cell::new(false),
             busy: Cell::new(0),

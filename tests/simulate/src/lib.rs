@@ -7,7 +7,9 @@
 //! | [`theme`] | what a seed's schedule is mostly about |
 //! | [`installation`] | what all processes share, and whether anything is left to do |
 //! | [`jobs`] | consumers, the relay, the command executor, the sealing job |
-//! | [`caller`] | an administrator who deactivates, reactivates and reads |
+//! | [`caller`] | administrators who deactivate, reactivate and read |
+//! | [`administrators`] | who they are, who of them is denied access, and their rate limits |
+//! | [`reads`] | what a request reads of which generation |
 //! | [`webhooks`] | Clerk, which reports what happens to identities |
 //! | [`operator`] | builds, promotes, rolls back and drops generations |
 //! | [`releases`] | what a consumer of the release before writes differently |
@@ -15,6 +17,8 @@
 //! | [`check`] | what must hold once everything is quiet |
 //! | [`damage`] | damages projections, and has them verified and repaired |
 //! | [`restoring`], [`trail`] | damages the other tables, and restores them from a copy; the audit trail, and has it verified |
+//! | [`audit_index`] | what the index of the audit trail must be, and loses and rebuilds it |
+//! | [`interrupted`] | interrupts what an operator calls, and lets calls fail meanwhile |
 //! | [`tables`], [`network`] | DynamoDB's rules, in memory; the calls of a process on them |
 //! | [`queue`] | SQS's rules, in memory |
 //! | [`outside`] | Clerk and Temporal, as far as commands reach them |
@@ -27,6 +31,8 @@
 //! | [`trace`] | what happened, in order |
 //! | [`throughput`] | how many events a second are taken, with the limits of AWS and without faults |
 
+pub mod administrators;
+pub mod audit_index;
 pub mod caller;
 pub mod check;
 pub mod client;
@@ -35,12 +41,14 @@ pub mod damage;
 pub mod defects;
 pub mod faults;
 pub mod installation;
+pub mod interrupted;
 pub mod jobs;
 pub mod network;
 pub mod operator;
 pub mod outages;
 pub mod outside;
 pub mod queue;
+pub mod reads;
 pub mod releases;
 pub mod restoring;
 pub mod schedule;

@@ -1,13 +1,14 @@
 //! The calls of one process on the [tables](crate::tables).
 
+use crate::administrators::is_of_access;
 use crate::client::{Client, STORE, latency};
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault};
+use crate::reads::{ReadLog, ReadTarget};
 use crate::releases::as_before;
 use crate::tables::{AsOf, Tables};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Duration, Instant, sleep};
 use torale_domain::storage::item::{Item, Key};
@@ -63,44 +64,6 @@ impl SharedTables {
     }
 }
 
-/// What the requests of an instance read of the projections, in order.
-#[derive(Debug, Clone, Default)]
-pub struct ReadLog(Arc<Mutex<Vec<ReadEvent>>>);
-
-#[derive(Debug)]
-enum ReadEvent {
-    /// The pointer was answered, and names this table.
-    Pointer(String),
-    /// This table was read.
-    Table(String),
-}
-
-impl ReadLog {
-    fn note(&self, event: ReadEvent) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-    }
-
-    /// Begins anew, with another request.
-    pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    /// The tables that a request has read since it knew which generation is live, and that of the live one. What it has
-    /// read before was a guess, which counts only if the pointer confirms it. A wrong guess is read to its end, next to
-    /// the pointer, before anything is read of the live generation.
-    pub fn tables(&self) -> BTreeSet<String> {
-        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let after: Vec<&ReadEvent> =
-            events.iter().skip_while(|event| matches!(event, ReadEvent::Table(_))).collect();
-        let Some(ReadEvent::Pointer(live)) = after.first() else { return BTreeSet::new() };
-        let is_live = |event: &&ReadEvent| matches!(event, ReadEvent::Table(table) if table == live);
-        let begun = after.iter().position(is_live).unwrap_or(0);
-        let read = after.into_iter().skip(begun);
-        let read = read.map(|(ReadEvent::Pointer(table) | ReadEvent::Table(table))| table.clone());
-        read.chain([live.clone()]).collect()
-    }
-}
-
 #[derive(Debug)]
 struct Network {
     tables: SharedTables,
@@ -112,17 +75,20 @@ struct Network {
 }
 
 impl Network {
-    /// The table that is read, which is noted if it is a generation's.
-    fn read_table(&self, table: &str) -> String {
+    /// The table of which this is read, which is noted if it is a generation's.
+    fn read_table(&self, table: &str, targets: impl Fn() -> Vec<ReadTarget>) -> String {
         let reads = self.reads.as_ref().filter(|_| table.starts_with(PROJECTIONS_TABLE_PREFIX));
         let Some(reads) = reads else { return table.to_owned() };
-        let mut read = table.to_owned();
+        let (mut read, targets) = (table.to_owned(), targets());
+        if defects::is(Defect::GuessesAreKept) {
+            read = reads.guess_of(table, &targets).unwrap_or(read);
+        }
         if defects::shows(Defect::GenerationsMix, 8) {
             let names = self.tables.lock().names();
             let others = names.into_iter().filter(|name| name.starts_with(PROJECTIONS_TABLE_PREFIX));
             read = others.into_iter().find(|name| name != table).unwrap_or(read);
         }
-        reads.note(ReadEvent::Table(read.clone()));
+        reads.note_read(read.clone(), targets);
         read
     }
 
@@ -132,7 +98,16 @@ impl Network {
             && *key == keys::live_generation()
             && let Ok(pointer) = GenerationPointer::load(found)
         {
-            reads.note(ReadEvent::Pointer(pointer.live.table()));
+            reads.note_pointer(pointer.live.table());
+        }
+    }
+
+    /// What was found, or by a planted defect what an earlier request has found.
+    fn keep(&self, target: ReadTarget, found: Vec<Item>) -> Vec<Item> {
+        let reads = self.reads.as_ref().filter(|_| defects::is(Defect::AccessIsKept) && is_of_access(&target));
+        match reads {
+            Some(reads) => reads.keep(target, found),
+            None => found,
         }
     }
 
@@ -219,7 +194,7 @@ async fn transact(
 
 impl TableCalls for Network {
     fn get<'a>(&'a self, table: &'a str, key: &'a Key, _usage: &'a Usage) -> Call<'a, Option<Item>> {
-        let (owned, of) = (self.read_table(table), key.clone());
+        let (owned, of) = (self.read_table(table, || vec![ReadTarget::Item(key.clone())]), key.clone());
         let serve = move |tables: SharedTables| {
             let answer = tables.lock().get(&owned, &of, as_of(true, "get"));
             async move { answer }.boxed()
@@ -233,33 +208,44 @@ impl TableCalls for Network {
     }
 
     fn get_batch<'a>(&'a self, batch: BatchRead<'a>, _usage: &'a Usage) -> Call<'a, (Vec<Item>, Vec<Key>)> {
-        let request = (self.read_table(batch.table), batch.keys.clone(), batch.attributes, batch.consistent);
+        let targets = || batch.keys.iter().cloned().map(ReadTarget::Item).collect();
+        let table = self.read_table(batch.table, targets);
+        let request = (table, batch.keys.clone(), batch.attributes, batch.consistent);
         let serve = move |tables: SharedTables| read_batch(tables, request.clone()).boxed();
-        let detail = move || format!("{} {:?}", batch.table, batch.keys);
-        async move { self.call("get_batch", detail, serve).await? }.boxed()
+        async move {
+            let detail = || format!("{} {:?}", batch.table, batch.keys);
+            let (found, left) = self.call("get_batch", detail, serve).await??;
+            match batch.keys.as_slice() {
+                [key] if batch.consistent => Ok((self.keep(ReadTarget::Item(key.clone()), found), left)),
+                _several => Ok((found, left)),
+            }
+        }
+        .boxed()
     }
 
     fn query<'a>(&'a self, query: RangeQuery<'a>, _usage: &'a Usage) -> Call<'a, ReadPage> {
-        let (table, range, after) = (self.read_table(query.table), query.range.clone(), query.after.clone());
+        let table = self.read_table(query.table, || vec![ReadTarget::range(&query.range)]);
+        let (range, after) = (query.range.clone(), query.after.clone());
         let consistent = query.consistent;
         let serve = move |tables: SharedTables| {
             let range = Range { limit: short(range.limit, "query"), ..range.clone() };
             let answer = tables.lock().query(&table, &range, after.as_ref(), as_of(consistent, "query"));
             async move { answer }.boxed()
         };
-        let detail = move || format!("{} {:?}", query.table, query.range);
         async move {
+            let detail = || format!("{} {:?}", query.table, query.range);
             let mut page = self.call("query", detail, serve).await??;
             if defects::is(Defect::LaterPagesAreLost) {
                 page.last = None;
             }
+            page.items = self.keep(ReadTarget::range(&query.range), page.items);
             Ok(page)
         }
         .boxed()
     }
 
     fn count<'a>(&'a self, table: &'a str, range: &'a Range, _usage: &'a Usage) -> Call<'a, CappedCount> {
-        let (owned, of) = (self.read_table(table), range.clone());
+        let (owned, of) = (self.read_table(table, || vec![ReadTarget::range(range)]), range.clone());
         let serve = move |tables: SharedTables| {
             let answer = tables.lock().query(&owned, &of, None, as_of(false, "count"));
             async move { answer }.boxed()

@@ -72,7 +72,7 @@ pub async fn operate(tables: &SharedTables, clock: Clock, memory: usize) {
 
 /// Whether something outside can be the cause: the store does not answer, others are at work, or the request does not
 /// fit the present state.
-const fn may_happen(error: &ReplayError) -> bool {
+pub const fn may_happen(error: &ReplayError) -> bool {
     match error {
         ReplayError::Store(StoreError::Unavailable(_) | StoreError::Refused(_))
         | ReplayError::Refused(_)

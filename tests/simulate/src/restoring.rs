@@ -1,10 +1,12 @@
 //! Damages a table that nothing can be computed anew from, once everything is quiet, and restores it from a copy as
 //! `docs/operations/restore.md` says: what was lost is back, and what was changed is named.
 
+use crate::audit_index;
 use crate::clocks;
 use crate::damage::{Items, by_key, changed, differing, logged};
 use crate::faults;
 use crate::installation::Installation;
+use crate::interrupted::{Interruptions, interrupt};
 use crate::operator;
 use crate::tables::Tables;
 use crate::trace;
@@ -39,6 +41,7 @@ pub async fn damage_and_restore(world: &Installation, live: &Generation) -> Resu
     let trail = world.tables.lock().items(RestorableTable::Audit.table());
     if !trail.is_empty() {
         trail::check_damage(&trail)?;
+        audit_index::lose_and_rebuild(world).await?;
     }
     let with_items = tables.into_iter().map(|table| (table, world.tables.lock().items(table.table())));
     let with_items: Vec<_> = with_items.filter(|(_, items)| !items.is_empty()).collect();
@@ -187,11 +190,11 @@ async fn restore(
     if !named.iter().eq(damage.changed.keys()) {
         return Err(format!("{damage:?}, and the dry run names {named:?}"));
     }
-    let inserted = step(replay, table, RestoreMode::Missing).await?.inserted;
+    let (before_last, inserted) = called_again(replay, table, RestoreMode::Missing).await?;
     // Step 6 of the guide: items of these two never change.
     let is_overwritten = matches!(table, RestorableTable::Events | RestorableTable::Audit);
     if is_overwritten {
-        step(replay, table, RestoreMode::Everything).await?;
+        called_again(replay, table, RestoreMode::Everything).await?;
     }
     let found = by_key(world.tables.lock().items(table.table()));
     for (key, attributes) in before {
@@ -207,10 +210,30 @@ async fn restore(
             return Err(format!("{damage:?} was restored, and {key:?} is {:?}", found.get(key)));
         }
     }
-    match inserted == counted(lost.len()) && found.keys().all(|key| before.contains_key(key)) {
+    // What an interrupted call has inserted is not counted again.
+    let is_counted = match before_last {
+        Interruptions::None => inserted == counted(lost.len()),
+        Interruptions::Some | Interruptions::CountAsDone => inserted <= counted(lost.len()),
+    };
+    match is_counted && found.keys().all(|key| before.contains_key(key)) {
         true => Ok(()),
         false => Err(format!("{damage:?}: {inserted} were restored, or more than there were")),
     }
+}
+
+/// A step that may be interrupted and called again, and how many items its last call has inserted.
+async fn called_again(
+    replay: &Replay,
+    table: RestorableTable,
+    mode: RestoreMode,
+) -> Result<(Interruptions, u64), String> {
+    let names = ["restore interrupted", "restore failed", "restored amid failures"];
+    let interruptions = interrupt(names, || replay.restore(table, COPY, mode, NAMED)).await?;
+    let inserted = match interruptions {
+        Interruptions::CountAsDone => 0,
+        Interruptions::None | Interruptions::Some => step(replay, table, mode).await?.inserted,
+    };
+    Ok((interruptions, inserted))
 }
 
 async fn step(replay: &Replay, table: RestorableTable, mode: RestoreMode) -> Result<RestoreReport, String> {

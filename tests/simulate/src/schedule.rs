@@ -1,5 +1,6 @@
 //! One schedule: what a seed makes happen, and whether what must hold does.
 
+use crate::administrators;
 use crate::caller::{Answered, call};
 use crate::check::{LastFaults, check};
 use crate::clocks;
@@ -28,7 +29,7 @@ use torale_domain::values::time::{DAY, Timestamp};
 use torale_platform::clock;
 use torale_platform::consume::Consumer;
 use torale_testkit::present::NOW;
-use torale_testkit::{events, parts};
+use torale_testkit::parts;
 
 /// The most simulated time of a schedule: dead letters may be redriven some times, each up to two weeks later. Whoever
 /// is not done by then never will be.
@@ -145,15 +146,15 @@ fn beginning() -> &'static Tables {
     BEGINNING.get_or_init(make_beginning)
 }
 
-/// An administrator exists.
+/// The administrators exist.
 fn make_beginning() -> Tables {
     clock::follow(BEGINNING_SEED);
     faults::replace(Odds::none());
     let tables = SharedTables::new(Tables::of(&keys::tables()));
     let consumer = Consumer::new(tables.store("beginning"), || NOW);
-    let messages = parts::messages(&events::admin());
+    let messages = parts::messages(&administrators::events());
     let consumed = runtime().block_on(parts::consume(&consumer, &messages));
-    assert!(consumed.failed.is_empty(), "the administrator is not there");
+    assert!(consumed.failed.is_empty(), "the administrators are not there");
     let made = std::mem::take(&mut *tables.lock());
     made.settled()
 }

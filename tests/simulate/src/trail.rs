@@ -3,7 +3,8 @@
 use crate::damage::changed;
 use crate::faults;
 use futures::FutureExt;
-use torale_domain::audit::seal::Seal;
+use std::collections::BTreeMap;
+use torale_domain::audit::seal::{HEARTBEAT, MAX_RECORD_DELAY, Seal};
 use torale_domain::audit::verify::{HourSpan, TrailFaultKind, TrailReport, TrailVerifier};
 use torale_domain::audit::{AuditRecord, AuditedRequest, ChainedRecord};
 use torale_domain::storage::item::{Attributes, Item, Key};
@@ -93,7 +94,7 @@ impl Expected {
 /// A kind of damage: how it is counted, and what it does to the items of a trail, if they allow it.
 type Damage = (&'static str, fn(&mut Vec<Item>) -> Option<Expected>);
 
-const DAMAGES: [Damage; 12] = [
+const DAMAGES: [Damage; 13] = [
     ("trail: lost", lose),
     ("trail: changed", |items| change(items)),
     ("trail: foreign item", add_foreign),
@@ -106,6 +107,7 @@ const DAMAGES: [Damage; 12] = [
     ("trail: head dropped", |items| drop_head(items)),
     ("trail: seal signed anew", |items| sign_anew(items)),
     ("trail: seal twice", add_seal_twice),
+    ("trail: seals exchanged", |items| exchange_seals(items)),
 ];
 
 /// Damages a trail that is intact, one item at a time, and has it verified with the last seal noted elsewhere.
@@ -134,7 +136,8 @@ pub fn check_damage(items: &[Item]) -> Result<(), String> {
     Ok(())
 }
 
-fn report(items: &[Item], expected: Option<(u64, &Digest)>) -> TrailReport {
+/// What the verification says of a trail; `expected` is the last seal as it was noted elsewhere.
+pub fn report(items: &[Item], expected: Option<(u64, &Digest)>) -> TrailReport {
     let mut verifier = TrailVerifier::new(HourSpan::default());
     items.iter().for_each(|item| verifier.add(item));
     verifier.finish(&[*Signer::key(&parts::audit_key())], expected, None)
@@ -274,4 +277,59 @@ fn add_seal_twice(items: &mut Vec<Item>) -> Option<Expected> {
     seal.signature[0] ^= 1;
     items.push(seal.item().ok()?);
     Some(Expected::Also(TrailFaultKind::SealTwice(seal.statement.seal)))
+}
+
+/// Two seals lie under each other's numbers: neither is a seal there. What else is said follows from the other seals.
+fn exchange_seals(items: &mut [Item]) -> Option<Expected> {
+    let mut left = seals(items);
+    if left.len() < 2 {
+        return None;
+    }
+    let last = left.iter().map(|(_, seal)| seal.statement.seal).max()?;
+    fastrand::shuffle(&mut left);
+    let [(one, _), (other, _)] = [left.pop()?, left.pop()?];
+    let keys = [one, other].map(|at| items[at].key.clone());
+    let unreadable = keys.each_ref().map(|key| format!("{} / {}", key.pk, key.sk));
+    [items[other].key, items[one].key] = keys;
+    let left: BTreeMap<u64, Seal> = left.into_iter().map(|(_, seal)| (seal.statement.seal, seal)).collect();
+    let mut expected: Vec<_> = unreadable.into_iter().map(TrailFaultKind::UnreadableItem).collect();
+    expected.extend(without_seals(items, &left, last));
+    Some(Expected::Only(expected))
+}
+
+/// What is wrong with an intact trail of which these seals are left, and whose last one was of this number.
+fn without_seals(items: &[Item], left: &BTreeMap<u64, Seal>, last: u64) -> Vec<TrailFaultKind> {
+    let mut faults = Vec::new();
+    // How many records of a chain are proved by the seals that are left.
+    let mut proved: BTreeMap<&ChainId, u64> = BTreeMap::new();
+    let mut next = 0;
+    for (number, seal) in left {
+        let mut added = 0;
+        for head in &seal.heads {
+            added += head.seq + 1 - proved.insert(&head.chain, head.seq + 1).unwrap_or(0);
+        }
+        if next < *number {
+            faults.push(TrailFaultKind::SealsMissing(next, number - next));
+        } else if added != seal.statement.records {
+            faults.push(TrailFaultKind::HeadsChanged(*number));
+        }
+        next = number + 1;
+    }
+    if next <= last {
+        faults.push(TrailFaultKind::SealNotFound(last));
+    }
+    let records: Vec<_> = items.iter().filter_map(ChainedRecord::load).map(|link| link.record).collect();
+    let times = || records.iter().map(|record| record.entry.at);
+    let sealed = left.values().map(|seal| seal.statement.at).max();
+    for record in &records {
+        let is_proved = proved.get(&record.chain).is_some_and(|proved| record.seq < *proved);
+        if !is_proved && sealed.is_some_and(|at| record.entry.at < at.plus(-MAX_RECORD_DELAY)) {
+            faults.push(TrailFaultKind::RecordUnsealed(record.chain.clone(), record.seq));
+        }
+    }
+    let since = sealed.or_else(|| times().min());
+    if since.zip(times().max()).is_some_and(|(since, at)| at > since.plus(HEARTBEAT + MAX_RECORD_DELAY)) {
+        faults.push(TrailFaultKind::SealingStopped);
+    }
+    faults
 }

@@ -3,15 +3,17 @@
 //! signature of their own.
 
 use crate::clocks;
+use crate::defects::{self, Defect};
 use crate::faults::{self, Fault};
 use crate::installation::{Installation, all, mortal};
 use crate::trace;
 use clerk_webhook::Webhook;
 use futures::FutureExt;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::{Duration, sleep};
 use torale_domain::events::{Event, ReceivedMessage, clerk, parse};
+use torale_domain::values::time::Timestamp;
 use torale_testkit::{request, svix};
 
 /// The longest time until a webhook is first sent, and between two attempts.
@@ -21,6 +23,11 @@ const AGAIN_MS: u64 = 300_000;
 const LIFE: Duration = Duration::from_millis(100);
 /// The most attempts that follow one which was answered with a 2xx, whose answer Svix did not get.
 const REPEATED: u32 = 2;
+/// An address that is not the primary one.
+const OTHER_EMAIL: &str = "other@example.com";
+/// How much later than what it is about a webhook is at most, in milliseconds, and how much a planted defect adds.
+const LATER_MS: i64 = 2_000;
+const MISDATED_MS: i64 = 3_600_000;
 /// A key that is not the secret's.
 const FOREIGN_KEY: &[u8] = b"nmlkjihgfedcba9876543210";
 
@@ -35,10 +42,10 @@ struct Notification {
 /// What was answered, and must hold from then on.
 #[derive(Debug, Default)]
 pub struct DeliveredWebhooks {
-    /// The webhooks that were answered with a 2xx: their ids and the identities that they are about.
-    pub accepted: BTreeMap<String, String>,
-    /// Those that were refused each time, since somebody else had signed them.
-    pub forged: BTreeMap<String, String>,
+    /// The webhooks that were answered with a 2xx, by their ids.
+    pub accepted: BTreeMap<String, Value>,
+    /// The ids of those that were refused each time, since somebody else had signed them.
+    pub forged: BTreeSet<String>,
 }
 
 /// Takes what becomes webhooks out of some messages: half of the events of identities.
@@ -66,7 +73,10 @@ fn payload(message: &str) -> Option<Value> {
         user["public_metadata"] = json!({ "role": data["role"] });
         if data["email"].is_string() {
             user["primary_email_address_id"] = json!("e1");
-            user["email_addresses"] = json!([{ "id": "e1", "email_address": data["email"] }]);
+            user["email_addresses"] = json!([
+                { "id": "e0", "email_address": OTHER_EMAIL },
+                { "id": "e1", "email_address": data["email"] },
+            ]);
         }
         user
     };
@@ -79,7 +89,9 @@ fn payload(message: &str) -> Option<Value> {
         }
         _other_types => return None,
     };
-    Some(json!({ "type": kind, "data": data, "timestamp": time.millis() }))
+    // A deletion has no other time than that of its webhook.
+    let later = if kind == "user.deleted" { 0 } else { fastrand::i64(..LATER_MS) };
+    Some(json!({ "type": kind, "data": data, "timestamp": time.millis() + later }))
 }
 
 /// Takes some events of identities out of the messages and delivers them as webhooks.
@@ -105,9 +117,10 @@ impl Webhooks {
         all(self.0.iter().map(|one| deliver(world, one).boxed_local())).await;
         let mut delivered = DeliveredWebhooks::default();
         for Notification { id, body, is_forged } in &self.0 {
-            let user = [&body["data"]["user_id"], &body["data"]["id"]].into_iter().find_map(Value::as_str);
-            let kind = if *is_forged { &mut delivered.forged } else { &mut delivered.accepted };
-            kind.insert(id.clone(), user.unwrap_or_default().to_owned());
+            match is_forged {
+                true => drop(delivered.forged.insert(id.clone())),
+                false => drop(delivered.accepted.insert(id.clone(), body.clone())),
+            }
         }
         delivered
     }
@@ -140,7 +153,14 @@ async fn deliver(world: &Installation, one: &Notification) {
 /// The status of an answer; `None` if the function dies, or its answer is lost.
 async fn attempt(world: &Installation, one: &Notification) -> Option<u16> {
     let webhook = Webhook::new(svix::SECRET, world.events.client("webhook"), clocks::WEBHOOK);
-    let (body, at) = (one.body.to_string(), clocks::CLERK());
+    let (mut body, at) = (one.body.clone(), clocks::CLERK());
+    if defects::is(Defect::WebhooksAreMisdated) {
+        for time in ["/timestamp", "/data/created_at", "/data/updated_at"] {
+            let time = body.pointer_mut(time);
+            time.into_iter().for_each(|time| *time = json!(time.as_i64().map(|time| time + MISDATED_MS)));
+        }
+    }
+    let body = body.to_string();
     let key = if one.is_forged { FOREIGN_KEY } else { svix::KEY };
     let payload = svix::request(&one.id, at, &svix::signature(key, &one.id, at, &body), &body);
     let request = request::read(&payload);
@@ -149,22 +169,115 @@ async fn attempt(world: &Installation, one: &Notification) -> Option<u16> {
     (!is_lost).then_some(status)
 }
 
-/// Each webhook that was answered with a 2xx is in the log, by its identity, and none that somebody else signed.
+/// What the event of a webhook says, as the table of `docs/contract/events.md` has it: its type, its time in
+/// milliseconds, and its data. Nothing of the product is used.
+fn expected(body: &Value) -> Option<(&'static str, i64, Value)> {
+    let about = &body["data"];
+    let email = || {
+        let primary = about["primary_email_address_id"].as_str()?;
+        let mut emails = about["email_addresses"].as_array()?.iter();
+        emails.find(|one| one["id"] == primary).map(|one| one["email_address"].clone())
+    };
+    let profile = [
+        ("email", email().unwrap_or_default()),
+        ("role", about["public_metadata"]["role"].clone()),
+        ("external_id", about["external_id"].clone()),
+    ];
+    let with = |user: &Value, fields: &mut dyn Iterator<Item = (&str, Value)>| {
+        let mut data = json!({ "clerk_user_id": user });
+        fields.for_each(|(name, value)| data[name] = value);
+        data
+    };
+    let is_there = |(_, value): &(&str, Value)| !value.is_null();
+    // An update says of everything but the email that it is gone, where it is.
+    let is_kept = |field: &(&str, Value)| field.0 != "email" || is_there(field);
+    let (kind, time, data) = match body["type"].as_str()? {
+        "user.created" => {
+            let data = with(&about["id"], &mut profile.into_iter().filter(is_there));
+            ("ai.torale.identity.created", &about["created_at"], data)
+        }
+        "user.updated" => {
+            let data = with(&about["id"], &mut profile.into_iter().filter(is_kept));
+            ("ai.torale.identity.updated", &about["updated_at"], data)
+        }
+        "user.deleted" => {
+            let data = with(&about["id"], &mut std::iter::empty());
+            ("ai.torale.identity.deleted", &body["timestamp"], data)
+        }
+        "session.created" => {
+            let data = with(&about["user_id"], &mut std::iter::empty());
+            ("ai.torale.identity.logged_in", &about["created_at"], data)
+        }
+        _other_types => return None,
+    };
+    Some((kind, time.as_i64()?, data))
+}
+
+/// Whether an event of the log says what a webhook does.
+fn says_the_same(event: &Value, body: &Value) -> bool {
+    let time = event["time"].as_str().and_then(Timestamp::parse);
+    expected(body).is_some_and(|(kind, millis, data)| {
+        event["type"] == kind
+            && time == Some(Timestamp::from_millis(millis))
+            && event["subject"] == data["clerk_user_id"]
+            && event["data"] == data
+    })
+}
+
+/// Each webhook that was answered with a 2xx is in the log, however often it was delivered with the same content, and
+/// none that somebody else signed.
 ///
 /// # Errors
 /// If not.
 pub fn check(delivered: &DeliveredWebhooks, logged: &[Value]) -> Result<(), String> {
-    let of_clerk = logged.iter().filter(|event| event["source"] == clerk::SOURCE);
-    let found: BTreeMap<&str, &str> = of_clerk
-        .filter_map(|event| Some((event["id"].as_str()?, event["data"]["clerk_user_id"].as_str()?)))
-        .collect();
-    for (id, user) in &delivered.accepted {
-        if found.get(id.as_str()) != Some(&user.as_str()) {
-            return Err(format!("the webhook {id} about {user} was accepted and is not in the log"));
+    let mut found: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for event in logged.iter().filter(|event| event["source"] == clerk::SOURCE) {
+        found.entry(event["id"].as_str().unwrap_or_default()).or_default().push(event);
+    }
+    for (id, body) in &delivered.accepted {
+        let Some(events) = found.get(id.as_str()) else {
+            return Err(format!("the webhook {id} was accepted and is not in the log: {body}"));
+        };
+        if let Some(event) = events.iter().find(|event| !says_the_same(event, body)) {
+            return Err(format!("the webhook {id} is in the log as {event}: {body}"));
         }
     }
-    match delivered.forged.keys().find(|id| found.contains_key(id.as_str())) {
+    match delivered.forged.iter().find(|id| found.contains_key(id.as_str())) {
         Some(id) => Err(format!("the forged webhook {id} is in the log")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhook_whose_event_says_anything_else_is_found() {
+        let emails = json!([{ "id": "e0", "email_address": "a@x" }, { "id": "e1", "email_address": "b@x" }]);
+        let body = json!({ "type": "user.updated", "timestamp": 1_774_953_031_000_i64, "data": {
+            "id": "user_1", "external_id": null, "updated_at": 1_774_953_030_500_i64,
+            "public_metadata": { "role": "admin" }, "primary_email_address_id": "e1", "email_addresses": emails,
+        } });
+        let event = json!({ "id": "msg_1", "source": "/clerk", "type": "ai.torale.identity.updated",
+            "subject": "user_1", "time": "2026-03-31T10:30:30.500Z", "data": {
+            "clerk_user_id": "user_1", "email": "b@x", "role": "admin", "external_id": null } });
+        let delivered =
+            DeliveredWebhooks { accepted: [("msg_1".to_owned(), body)].into(), ..DeliveredWebhooks::default() };
+        let checked = |change: &dyn Fn(&mut Value)| {
+            let mut changed = event.clone();
+            change(&mut changed);
+            check(&delivered, &[event.clone(), changed])
+        };
+
+        assert_eq!(checked(&|_| ()), Ok(()));
+        assert!(checked(&|event| event["type"] = json!("ai.torale.identity.created")).is_err());
+        assert!(checked(&|event| event["time"] = json!("2026-03-31T10:30:31Z")).is_err());
+        assert!(checked(&|event| event["subject"] = json!("user_2")).is_err());
+        assert!(checked(&|event| event["data"]["email"] = json!("a@x")).is_err());
+        assert!(checked(&|event| event["data"]["role"] = json!(null)).is_err());
+        assert!(checked(&|event| drop(event["data"].as_object_mut().unwrap().remove("external_id"))).is_err());
+        assert!(checked(&|event| event["data"]["more"] = json!(1)).is_err());
+        assert!(check(&delivered, &[]).is_err(), "it is lost");
     }
 }

@@ -7,7 +7,7 @@ use torale_simulate::schedule::{Simulation, in_threads, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 41] = [
+const HAPPENED: [&str; 52] = [
     "deactivated",
     "reactivated",
     "page read",
@@ -49,6 +49,17 @@ const HAPPENED: [&str; 41] = [
     "task as the model",
     "execution as the model",
     "built in parts",
+    "trail: seals exchanged",
+    "denied access",
+    "over a limit",
+    "wrong guess",
+    "reactivation in the log",
+    "index rebuilt",
+    "reindexing interrupted",
+    "restore interrupted",
+    "restore failed",
+    "repair interrupted",
+    "repair failed",
 ];
 
 #[test]
