@@ -1,7 +1,7 @@
 //! Administrators who deactivate and reactivate users and read pages while events come in, each by an instance of the
 //! endpoints.
 
-use crate::administrators::{ADMINISTRATORS, AccessLog, Administrator};
+use crate::administrators::{AccessLog, Administrator};
 use crate::clocks;
 use crate::faults;
 use crate::installation::{Installation, all, mortal};
@@ -105,16 +105,16 @@ fn users_of(messages: &[String]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
 }
 
-/// Some administrators make requests at once, each one after another. Where limits are low, they may be one user with
-/// several instances.
+/// Some callers make requests at once, each one after another. Each is an administrator, or all of them are one: where
+/// there is no other, and where limits are low in half of the schedules.
 pub async fn call(world: &Installation, messages: &[String], theme: Theme) -> Answered {
     let answered = RefCell::new(Answered { access: AccessLog::new(), ..Answered::default() });
     let users = users_of(messages);
     let callers = theme.callers();
-    let is_one_user = world.limits != LIMITS && fastrand::bool();
+    let is_one_user = world.administrators.len() == 1 || (world.limits != LIMITS && fastrand::bool());
     let under_way = Cell::new(0);
     let one = |number| {
-        let administrator = ADMINISTRATORS[if is_one_user { 0 } else { number }];
+        let administrator = world.administrators[if is_one_user { 0 } else { number }];
         let caller = Caller { number, administrator, callers, theme, under_way: &under_way };
         call_alone(world, &users, caller, &answered).boxed_local()
     };
@@ -146,7 +146,7 @@ async fn call_alone(
     let (requests, pause) = theme.requests();
     for _ in 0..fastrand::u32(..=requests.div_ceil(u32::try_from(callers).unwrap_or(1))) {
         sleep(Duration::from_millis(fastrand::u64(..pause))).await;
-        let (name, user, request) = random_request(users);
+        let (name, user, request) = random_request(world.administrators, users);
         trace::note(|| format!("caller: {name} {user}"));
         let sent = SentRequest::note(name, user, caller, &mut answered.borrow_mut());
         let commands = world.commands.client("endpoint");
@@ -172,10 +172,12 @@ async fn call_alone(
 }
 
 /// A request by nobody yet: its name, the user whom it changes if it changes one, and what is sent.
-fn random_request(users: &[String]) -> (&'static str, String, ApiRequest) {
-    let administrator = || ADMINISTRATORS[fastrand::usize(..ADMINISTRATORS.len())].id.to_owned();
+fn random_request(administrators: &[Administrator], users: &[String]) -> (&'static str, String, ApiRequest) {
+    let administrator = || administrators[fastrand::usize(..administrators.len())].id.to_owned();
+    // Where there are several, they are often about each other.
     let user = match fastrand::usize(..10) {
         0 => administrator(),
+        1 if administrators.len() > 1 => administrator(),
         _ => fastrand::choice(users).cloned().unwrap_or_else(administrator),
     };
     let (name, request) = match fastrand::u8(..6) {

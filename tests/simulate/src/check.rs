@@ -5,6 +5,7 @@ use crate::audit_index;
 use crate::caller::{self, Answered};
 use crate::clocks;
 use crate::damage::{damage, logged};
+use crate::deactivated;
 use crate::faults;
 use crate::installation::Installation;
 use crate::jobs;
@@ -19,25 +20,18 @@ use serde_json::Value;
 use stats::Stats;
 use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::audit::ChainedRecord;
-use torale_domain::deactivation::causes::{self, CauseRecords, RequestedDeactivation};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand, SchedulePattern};
-use torale_domain::entities::linkage;
-use torale_domain::entities::readings::User;
 use torale_domain::events;
-use torale_domain::projections::entity::Entity;
-use torale_domain::projections::links;
-use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::{self, AUDIT_INDEX_TABLE, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
-use torale_domain::storage::read::Range;
-use torale_domain::values::ids::{ClerkUserId, ScheduleId, UserId};
+use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::{
+    self, AUDIT_INDEX_TABLE, AUDIT_TABLE, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE,
+};
+use torale_domain::values::ids::ScheduleId;
 use torale_model::{Message, ModelTemporalUi};
 use torale_platform::store::GenerationPointer;
 use torale_testkit::present::NOW;
 use torale_testkit::request::get;
 use torale_testkit::{parts, rebuild};
-
-/// How the types of the events of users begin.
-const USER_EVENTS: &str = "ai.torale.user.";
 
 /// How the paths of single entities begin, and how a right answer is counted.
 const DETAILS: [(&str, &str); 3] = [
@@ -45,9 +39,6 @@ const DETAILS: [(&str, &str); 3] = [
     ("/admin/tasks/", "task as the model"),
     ("/admin/executions/", "execution as the model"),
 ];
-
-/// The type of the events that reactivate users.
-const REACTIVATED: &str = "ai.torale.user.reactivated";
 
 /// What goes wrong once everything is quiet.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +84,7 @@ pub async fn check(world: &Installation, answered: &Answered, last: LastFaults) 
         damage_and_restore(world, &pointer.live).await?;
     }
     check_commands(world, &parsed)?;
-    check_deactivated(world, &pointer, &parsed, answered)?;
+    deactivated::check(world, &pointer, &parsed, answered)?;
     check_denied(world, answered).await?;
     check_answers(world, &logged, &parsed).await
 }
@@ -218,106 +209,6 @@ fn confirming_ids(received: &ReceivedCommand, schedules: &[ScheduleId]) -> Vec<S
     events.map(|event| event["id"].to_string()).collect()
 }
 
-/// What an admin deactivated is noted; of whom a cause of commands holds, nothing is alive and every login is banned.
-fn check_deactivated(
-    world: &Installation,
-    pointer: &GenerationPointer,
-    logged: &[Value],
-    answered: &Answered,
-) -> Result<(), String> {
-    let tables = &*world.tables.lock();
-    let deactivation = |user: UserId| -> Result<Option<RequestedDeactivation>, String> {
-        let item = tables.get(CONTROL_TABLE, &keys::deactivation(user), AsOf::NOW).map_err(text)?;
-        item.as_ref().map(RequestedDeactivation::load).transpose().map_err(text)
-    };
-    let table = pointer.live.table();
-    for user in users(logged) {
-        let entity = entity(tables, &table, &keys::user(user))?;
-        let mut records = CauseRecords::default();
-        for other in causes::deactivations_of(user, &entity) {
-            records.deactivations.extend(deactivation(other)?.map(|found| (other, found)));
-        }
-        for origin in causes::origins_of(user, &entity) {
-            records.origins.insert(origin, self::entity(tables, &table, &keys::user(origin))?);
-        }
-        let Some(cause) = causes::effective_cause(user, &entity, &records) else { continue };
-        faults::count("stays deactivated", None);
-        let range = Range { pk: keys::stoppable_of(user), ..Range::default() };
-        let alive = tables.query(&table, &range, None, AsOf::NOW).map_err(text)?.items;
-        if let Some(item) = alive.first() {
-            return Err(format!("{user} is deactivated by {cause:?}, and {:?} is alive", item.key));
-        }
-        let banned = &world.outside.lock().banned;
-        for login in logins(tables, &table, user, &entity)? {
-            faults::count("login of the deactivated", None);
-            if !banned.contains(login.as_str()) {
-                return Err(format!("{user} is deactivated by {cause:?}, and {login:?} is not banned"));
-            }
-        }
-    }
-    for user in &answered.deactivated {
-        let Some(noted) = deactivation(*user)? else {
-            return Err(format!("the deactivation of {user} was answered with 200 and is not noted"));
-        };
-        if !logged.iter().any(|event| event["id"] == noted.event) {
-            return Err(format!("the deactivation of {user} was answered with 200 and is not in the log"));
-        }
-    }
-    check_reactivated(logged, answered)
-}
-
-/// Of each user whose reactivation was answered with 200 after a deactivation was, one is in the log: of the user, or
-/// of an id that is derived from an identity of theirs. Whoever is reactivated under such an id is active, and another
-/// request has nothing to do.
-fn check_reactivated(logged: &[Value], answered: &Answered) -> Result<(), String> {
-    let text = |event: &Value, name: &str| event["data"][name].as_str().map(str::to_owned);
-    let of_type = |event: &&Value| event["type"] == REACTIVATED;
-    let named = logged.iter().filter(of_type).filter_map(|event| UserId::parse(&text(event, "user_id")?));
-    let reactivated: BTreeSet<UserId> = named.collect();
-    for (user, _) in answered.reactivated.iter().filter(|(_, was_deactivated)| **was_deactivated) {
-        let is_named = |event: &Value| {
-            let mut ids = ["user_id", "external_id"].into_iter().filter_map(|name| text(event, name));
-            ids.any(|id| UserId::parse(&id) == Some(*user))
-        };
-        let logins = logged.iter().filter(|event| is_named(event)).filter_map(|event| text(event, "clerk_user_id"));
-        let derived = logins.filter_map(|login| ClerkUserId::parse(&login)).map(|login| linkage::derived(&login));
-        if !derived.chain([*user]).any(|id| reactivated.contains(&id)) {
-            return Err(format!("the reactivation of {user} was answered with 200 and is not in the log"));
-        }
-        faults::count("reactivation in the log", None);
-    }
-    Ok(())
-}
-
-/// The logins of a user: the one that the user names, and those of identities that belong to the user, but for deleted
-/// ones (docs/contract/events.md, "Commands").
-fn logins(
-    tables: &Tables,
-    table: &str,
-    user: UserId,
-    entity: &Entity,
-) -> Result<BTreeSet<ClerkUserId>, String> {
-    let rows = tables.query(table, &links::links_of(user), None, AsOf::NOW).map_err(text)?.items;
-    let linked = rows.iter().map(links::linked_identity).collect::<Result<Vec<_>, _>>().map_err(text)?;
-    let named = User::of(&entity.state, &entity.linkage.linked).clerk_user_id.cloned();
-    let deleted: BTreeSet<&ClerkUserId> =
-        linked.iter().filter(|(_, is_deleted)| *is_deleted).map(|(login, _)| login).collect();
-    let all = linked.iter().map(|(login, _)| login.clone()).chain(named);
-    Ok(all.filter(|login| !deleted.contains(login)).collect())
-}
-
-fn entity(tables: &Tables, table: &str, key: &Key) -> Result<Entity, String> {
-    Entity::load(tables.get(table, key, AsOf::NOW).map_err(text)?.as_ref()).map_err(text)
-}
-
-/// The users whom events of the log are about.
-fn users(logged: &[Value]) -> BTreeSet<UserId> {
-    let is_of_user =
-        |event: &&Value| event["type"].as_str().is_some_and(|name| name.starts_with(USER_EVENTS));
-    let events = logged.iter().filter(is_of_user);
-    events.filter_map(|event| event["data"]["user_id"].as_str().and_then(UserId::parse)).collect()
-}
-
 /// The audit trail is intact, seals cover all of it, its index has all of it, and every answer has its record.
 fn check_audit(world: &Installation, answered: &Answered) -> Result<(), String> {
     let (items, index) = {
@@ -379,7 +270,7 @@ async fn check_answers(world: &Installation, logged: &[String], parsed: &[Value]
     let ui = parts::temporal_ui();
     let ui = ModelTemporalUi { url: ui.url, namespace: ui.namespace };
     let app = caller::instance(world, &ReadLog::default(), 0, parts::LIMITS);
-    let administrator = administrators::active(parsed)?;
+    let administrator = administrators::active(world.administrators, parsed)?;
     // Each in half of the schedules, to save time: every item is compared with a fresh fold already.
     let requests = caller::pages().into_iter().chain(caller::details(parsed));
     for request in requests.filter(|_| fastrand::bool()) {

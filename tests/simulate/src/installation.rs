@@ -1,6 +1,6 @@
 //! What all processes of a schedule share: tables, queues, what is outside, and whether there is anything left to do.
 
-use crate::administrators;
+use crate::administrators::{self, Administrator};
 use crate::faults::{self, Fault};
 use crate::network::SharedTables;
 use crate::outside::Outside;
@@ -40,6 +40,8 @@ pub struct Installation {
     pub has_earlier_release: Cell<bool>,
     /// The longest time for which a batch of events waits for more of them, in milliseconds.
     pub window: u64,
+    /// Who makes requests.
+    pub administrators: &'static [Administrator],
     /// The rate limits of administrators.
     pub limits: RateLimits,
     changed: Arc<Notify>,
@@ -50,8 +52,8 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// One with these tables.
-    pub fn new(tables: Tables) -> Self {
+    /// One with these tables and administrators.
+    pub fn new(tables: Tables, administrators: &'static [Administrator]) -> Self {
         let changed = Arc::new(Notify::new());
         Self {
             tables: SharedTables::new(tables.with_stream(Arc::clone(&changed))),
@@ -61,6 +63,7 @@ impl Installation {
             violations: RefCell::default(),
             has_earlier_release: Cell::new(false),
             window: WINDOWS_MS[fastrand::usize(..WINDOWS_MS.len())],
+            administrators,
             limits: administrators::limits(),
             changed,
             is_ending: Cell::new(false),
@@ -156,7 +159,7 @@ mod tests {
     /// ended, and the others not yet, which then waited for it for ever.
     #[tokio::test(start_paused = true)]
     async fn what_arrives_in_the_moment_in_which_all_is_quiet_is_left_for_the_next_run() {
-        let world = Installation::new(Tables::default());
+        let world = Installation::new(Tables::default(), &[]);
         let first = async {
             assert!(!world.wait(|| None).await, "all is quiet");
             world.commands.push("late".to_owned());

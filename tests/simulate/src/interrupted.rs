@@ -11,7 +11,7 @@ use torale_replay::ReplayError;
 
 /// The most calls that are interrupted, and the longest lives of these, in milliseconds: amid the first reads, or at
 /// the end of what fails and is repeated.
-const CALLS: u32 = 3;
+const CALLS: u32 = 2;
 const LIVES_MS: [u64; 2] = [200, 20_000];
 /// What fails, and in how many thousandths of the occasions at most.
 const FAILURES: [(Fault, u16); 5] = [

@@ -15,6 +15,7 @@
 //! | [`releases`] | what a consumer of the release before writes differently |
 //! | [`upgrade`] | what it leaves, and the rebuild that an upgrade ends with |
 //! | [`check`] | what must hold once everything is quiet |
+//! | [`deactivated`] | what must hold of users who were deactivated or reactivated |
 //! | [`damage`] | damages projections, and has them verified and repaired |
 //! | [`restoring`], [`trail`] | damages the other tables, and restores them from a copy; the audit trail, and has it verified |
 //! | [`audit_index`] | what the index of the audit trail must be, and loses and rebuilds it |
@@ -38,6 +39,7 @@ pub mod check;
 pub mod client;
 pub mod clocks;
 pub mod damage;
+pub mod deactivated;
 pub mod defects;
 pub mod faults;
 pub mod installation;

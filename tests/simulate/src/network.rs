@@ -104,7 +104,8 @@ impl Network {
 
     /// What was found, or by a planted defect what an earlier request has found.
     fn keep(&self, target: ReadTarget, found: Vec<Item>) -> Vec<Item> {
-        let reads = self.reads.as_ref().filter(|_| defects::is(Defect::AccessIsKept) && is_of_access(&target));
+        let reads =
+            self.reads.as_ref().filter(|_| defects::is(Defect::AccessIsKept) && is_of_access(&target));
         match reads {
             Some(reads) => reads.keep(target, found),
             None => found,

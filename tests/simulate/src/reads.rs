@@ -145,6 +145,10 @@ mod tests {
         assert_eq!(unconfirmed(&[("g2", "page")]), item("key").into_iter().collect());
         assert_eq!(unconfirmed(&[("g1", "key"), ("g2", "page")]), item("key").into_iter().collect());
         assert_eq!(log("g2", "g2", &[("g2", "page")]).unconfirmed(), BTreeSet::new(), "a right guess");
-        assert_eq!(log("g2", "g2", &[("g1", "page")]).unconfirmed(), BTreeSet::new(), "the shadow generation");
+        assert_eq!(
+            log("g2", "g2", &[("g1", "page")]).unconfirmed(),
+            BTreeSet::new(),
+            "the shadow generation"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! One schedule: what a seed makes happen, and whether what must hold does.
 
-use crate::administrators;
+use crate::administrators::{self, Administrator};
 use crate::caller::{Answered, call};
 use crate::check::{LastFaults, check};
 use crate::clocks;
@@ -28,8 +28,8 @@ use torale_domain::storage::keys;
 use torale_domain::values::time::{DAY, Timestamp};
 use torale_platform::clock;
 use torale_platform::consume::Consumer;
-use torale_testkit::present::NOW;
 use torale_testkit::parts;
+use torale_testkit::present::NOW;
 
 /// The most simulated time of a schedule: dead letters may be redriven some times, each up to two weeks later. Whoever
 /// is not done by then never will be.
@@ -82,7 +82,8 @@ thread_local! {
 pub fn run(schedule: &Simulation) -> SimulationOutcome {
     watch_panics();
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let tables = beginning().clone();
+        let administrators = administrators::of(schedule.seed);
+        let tables = beginning(administrators).clone();
         clock::follow(schedule.seed ^ schedule.choice.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         defects::plant(schedule.defect);
         let (theme, messages) = messages(schedule);
@@ -94,7 +95,7 @@ pub fn run(schedule: &Simulation) -> SimulationOutcome {
                 format!("seed {}, {theme:?}, {} messages, {odds:?}", schedule.seed, messages.len())
             });
             faults::replace(odds);
-            simulate(tables, &messages, theme).await
+            simulate(Installation::new(tables, administrators), &messages, theme).await
         });
         (messages.len(), done)
     }));
@@ -140,19 +141,21 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
 }
 
-/// The tables with which every schedule begins. They are made once.
-fn beginning() -> &'static Tables {
-    static BEGINNING: OnceLock<Tables> = OnceLock::new();
-    BEGINNING.get_or_init(make_beginning)
+/// The tables with which a schedule of these administrators begins. They are made once.
+fn beginning(administrators: &[Administrator]) -> &'static Tables {
+    static BEGINNINGS: [OnceLock<Tables>; 2] = [OnceLock::new(), OnceLock::new()];
+    let [alone, several] = &BEGINNINGS;
+    let made = if administrators.len() == 1 { alone } else { several };
+    made.get_or_init(|| make_beginning(administrators))
 }
 
 /// The administrators exist.
-fn make_beginning() -> Tables {
+fn make_beginning(administrators: &[Administrator]) -> Tables {
     clock::follow(BEGINNING_SEED);
     faults::replace(Odds::none());
     let tables = SharedTables::new(Tables::of(&keys::tables()));
     let consumer = Consumer::new(tables.store("beginning"), || NOW);
-    let messages = parts::messages(&administrators::events());
+    let messages = parts::messages(&administrators::events(administrators));
     let consumed = runtime().block_on(parts::consume(&consumer, &messages));
     assert!(consumed.failed.is_empty(), "the administrators are not there");
     let made = std::mem::take(&mut *tables.lock());
@@ -190,8 +193,7 @@ fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
 }
 
 /// Everything happens until nothing is left to do, and then what must hold is checked.
-async fn simulate(tables: Tables, messages: &[String], theme: Theme) -> Result<(), String> {
-    let world = Installation::new(tables);
+async fn simulate(world: Installation, messages: &[String], theme: Theme) -> Result<(), String> {
     clocks::set();
     outages::set();
     let mut sent = messages.to_vec();
@@ -261,11 +263,12 @@ async fn work(world: &Installation) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::administrators::ADMINISTRATORS;
 
     /// Another process makes it anew, and must replay a seed all the same.
     #[test]
     fn the_beginning_is_always_the_same() {
-        let (one, two) = (make_beginning(), make_beginning());
+        let (one, two) = (make_beginning(&ADMINISTRATORS), make_beginning(&ADMINISTRATORS));
         for spec in keys::tables() {
             assert_eq!(one.items(spec.name.as_ref()), two.items(spec.name.as_ref()), "{}", spec.name);
         }

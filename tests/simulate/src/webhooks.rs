@@ -262,8 +262,10 @@ mod tests {
         let event = json!({ "id": "msg_1", "source": "/clerk", "type": "ai.torale.identity.updated",
             "subject": "user_1", "time": "2026-03-31T10:30:30.500Z", "data": {
             "clerk_user_id": "user_1", "email": "b@x", "role": "admin", "external_id": null } });
-        let delivered =
-            DeliveredWebhooks { accepted: [("msg_1".to_owned(), body)].into(), ..DeliveredWebhooks::default() };
+        let delivered = DeliveredWebhooks {
+            accepted: [("msg_1".to_owned(), body)].into(),
+            ..DeliveredWebhooks::default()
+        };
         let checked = |change: &dyn Fn(&mut Value)| {
             let mut changed = event.clone();
             change(&mut changed);
@@ -276,7 +278,9 @@ mod tests {
         assert!(checked(&|event| event["subject"] = json!("user_2")).is_err());
         assert!(checked(&|event| event["data"]["email"] = json!("a@x")).is_err());
         assert!(checked(&|event| event["data"]["role"] = json!(null)).is_err());
-        assert!(checked(&|event| drop(event["data"].as_object_mut().unwrap().remove("external_id"))).is_err());
+        assert!(
+            checked(&|event| drop(event["data"].as_object_mut().unwrap().remove("external_id"))).is_err()
+        );
         assert!(checked(&|event| event["data"]["more"] = json!(1)).is_err());
         assert!(check(&delivered, &[]).is_err(), "it is lost");
     }

@@ -71,7 +71,10 @@ pub(super) fn passes(test: &UpdateCondition, item: &Attributes) -> bool {
                 }
                 NumberComparison::Less(left, right) => {
                     defects::is(Defect::LimitsAreIgnored)
-                        || item.get(left).zip(item.get(right)).is_some_and(|(left, right)| is_less(left, right))
+                        || item
+                            .get(left)
+                            .zip(item.get(right))
+                            .is_some_and(|(left, right)| is_less(left, right))
                 }
             };
             !item.contains_key(name) || holds
