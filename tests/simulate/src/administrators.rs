@@ -231,7 +231,7 @@ impl AccessLog {
         });
         let most = if self.is_repeated { COUNTED } else { 1 };
         // Its own first attempt may have filled the window for the second.
-        others.map(|_| most).sum::<u64>() + most - 1 >= u64::from(window.limit)
+        others.map(|_| most).sum::<u64>() + most > u64::from(window.limit)
     }
 
     /// How many requests were admitted for certain in the window that ends with this one, and by one clock: a clock

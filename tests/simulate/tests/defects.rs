@@ -5,7 +5,7 @@ use torale_simulate::schedule::{Simulation, run};
 
 /// Defects that show soon, and within how many seeds they must. Which seed shows one changes with the code; those that
 /// need a long user or a late event are rarer.
-const DEFECTS: [(Defect, u64); 18] = [
+const DEFECTS: [(Defect, u64); 24] = [
     (Defect::EqualsIsIgnored, 30),
     (Defect::AbsentItemIsIgnored, 30),
     (Defect::TransactionsTear, 30),
@@ -24,6 +24,12 @@ const DEFECTS: [(Defect, u64); 18] = [
     (Defect::CommandsAreDeletedFirst, 300),
     (Defect::FailedCommandsAreDeleted, 300),
     (Defect::PausesAreLost, 300),
+    (Defect::AccessIsKept, 600),
+    (Defect::GuessesAreKept, 600),
+    (Defect::LimitsAreIgnored, 300),
+    (Defect::AuditRowsAreLost, 30),
+    (Defect::WebhooksAreMisdated, 60),
+    (Defect::InterruptedCountsAsDone, 60),
 ];
 
 #[test]
