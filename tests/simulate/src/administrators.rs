@@ -88,8 +88,8 @@ pub fn is_of_access(target: &ReadTarget) -> bool {
     })
 }
 
-/// One of these administrators whom no event has deactivated. There always is one: whoever deactivates another must be active when
-/// that takes effect, and nobody can deactivate themselves.
+/// One of these administrators whom no event has deactivated. There always is one: whoever deactivates another must be
+/// active when that takes effect, and nobody can deactivate themselves.
 ///
 /// # Errors
 /// If there is none.
