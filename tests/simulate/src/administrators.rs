@@ -123,11 +123,6 @@ impl TimedRequest {
     const fn is_counted(&self) -> bool {
         matches!(self.status, Some(200 | 404 | 409))
     }
-
-    /// Whether another one was sent later and before it ended: that one may have been counted first.
-    const fn is_overtaken_by(&self, other: &Self) -> bool {
-        self.sent < other.sent && other.sent <= self.ended
-    }
 }
 
 /// The requests of all administrators, and who was deactivated.
@@ -235,29 +230,15 @@ impl AccessLog {
     }
 
     /// How many requests were admitted for certain in the window that ends with this one, and by one clock: a clock
-    /// that is set back makes requests of a window those of another one. A request that a later one has overtaken is
-    /// left out: its conditions do not know the marks of buckets that began after it.
+    /// that is set back makes requests of a window those of another one.
     fn admitted(&self, last: &TimedRequest, window: &RateLimitWindow) -> u64 {
         let since = last.sent - window.length;
-        let within: Vec<&TimedRequest> = self
-            .requests
-            .iter()
-            .filter(|one| one.caller == last.caller && since < one.sent && one.sent <= last.sent)
-            .collect();
-        if !last.is_counted() || within.iter().any(|one| one.skew != last.skew) {
+        let of_caller = self.requests.iter().filter(|one| one.caller == last.caller);
+        let within = || of_caller.clone().filter(|one| since < one.sent && one.sent <= last.sent);
+        if !last.is_counted() || within().any(|one| one.skew != last.skew) {
             return 0;
         }
-        let is_overtaken = |one: &TimedRequest| {
-            let mut others = self.requests.iter().filter(|other| other.caller == one.caller);
-            others.any(|other| one.is_overtaken_by(other))
-        };
-        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        let (overtaken, others): (Vec<&TimedRequest>, Vec<_>) =
-            within.into_iter().filter(|one| one.is_counted()).partition(|one| is_overtaken(one));
-        if count(overtaken.len() + others.len()) > u64::from(window.limit) {
-            faults::count("over a limit by one that was overtaken", None);
-        }
-        count(others.len())
+        u64::try_from(within().filter(|one| one.is_counted()).count()).unwrap_or(u64::MAX)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A bounded number of schedules; `TORALE_CASES` asks for more, and `cargo simulate` is faster.
+//! 20,000 schedules; `TORALE_CASES` is another number, and `cargo simulate` is faster.
 
 use std::sync::Mutex;
 use std::thread::available_parallelism;
@@ -64,7 +64,7 @@ const HAPPENED: [&str; 50] = [
 fn what_must_hold_does_at_the_end_of_schedules_under_faults() {
     let jobs = available_parallelism().map_or(1, usize::from);
     let failed = Mutex::new(Vec::new());
-    let seen = in_threads(jobs, 0..switches::number("TORALE_CASES", 1000), |seed| {
+    let seen = in_threads(jobs, 0..switches::number("TORALE_CASES", 20_000), |seed| {
         let outcome = run(&Simulation { seed, ..Simulation::default() });
         let failure = outcome.failure.map(|failure| format!("cargo simulate --seed {seed}: {failure}"));
         let goes_on = failure.is_none();

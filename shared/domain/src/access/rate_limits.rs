@@ -9,9 +9,17 @@
 //! limit`, one *headroom* for each window, and a request is admitted if the headroom is below
 //! every mark in the window. No window ever admits more requests than its limit. A request counts
 //! for at most one bucket longer than the window.
+//!
+//! Requests are not counted in the order in which they began, nor by one clock. So a request also
+//! looks at the marks of buckets that begin soon after it: others of these may be counted already.
 
 use crate::storage::item::{Attributes, Value};
-use crate::values::time::{HOUR, MINUTE, Timestamp};
+use crate::values::time::{HOUR, MINUTE, SECOND, Timestamp};
+use std::ops::RangeInclusive;
+
+/// By how much later others, which are counted already, may have begun than a request that is being counted: no
+/// request is under way for more than 20 s, and clocks differ by up to 10 s.
+const OVERTAKEN: i64 = 30 * SECOND;
 
 /// The attribute with the number of admitted requests.
 pub const COUNT: &str = "n";
@@ -126,29 +134,38 @@ impl RateLimitWindow {
         format!("{}-{}", self.prefix, self.limit)
     }
 
-    /// The attributes with the marks of the buckets that overlap the window ending now, oldest
-    /// first. The last one is that of the bucket in which `now` lies.
-    pub fn marks(&self, now: Timestamp) -> Vec<String> {
-        let last = now.millis().div_euclid(self.bucket);
-        (last - self.length / self.bucket..=last).map(|bucket| format!("{}{bucket}", self.prefix)).collect()
+    /// The attribute with the mark of the bucket in which `now` lies.
+    pub fn mark(&self, now: Timestamp) -> String {
+        self.mark_of(now.millis().div_euclid(self.bucket))
     }
 
-    /// True for a mark that left the window more than a bucket ago. Later marks are kept, because
-    /// the clock of another instance may be behind.
+    /// The attributes with the marks of the buckets that overlap the window ending now, and of those in which others
+    /// may have begun that are counted already, oldest first.
+    pub fn marks(&self, now: Timestamp) -> impl Iterator<Item = String> {
+        self.buckets(now).map(|bucket| self.mark_of(bucket))
+    }
+
+    fn mark_of(&self, bucket: i64) -> String {
+        format!("{}{bucket}", self.prefix)
+    }
+
+    fn buckets(&self, now: Timestamp) -> RangeInclusive<i64> {
+        let bucket = |at: i64| at.div_euclid(self.bucket);
+        bucket(now.millis() - self.length)..=bucket(now.millis() + OVERTAKEN)
+    }
+
+    /// True for a mark that no request needs any more, not even one that is overtaken by all that may overtake it.
     fn is_stale(&self, name: &str, now: Timestamp) -> bool {
-        let oldest = (now.millis() - self.length).div_euclid(self.bucket) - 1;
+        let oldest = *self.buckets(now.plus(-OVERTAKEN)).start() - 1;
         let bucket = name.strip_prefix(self.prefix).and_then(|rest| rest.parse::<i64>().ok());
         bucket.is_some_and(|bucket| (0..oldest).contains(&bucket))
     }
 
     /// The marks in the window: when their buckets leave it, and the counts at which they began.
     fn marks_in_window(&self, item: &Attributes, now: Timestamp) -> Vec<(Timestamp, i128)> {
-        let last = now.millis().div_euclid(self.bucket);
-        let buckets = last - self.length / self.bucket..=last;
         let leaves = |bucket: i64| Timestamp::from_millis((bucket + 1) * self.bucket + self.length);
-        buckets
-            .filter_map(|bucket| Some((leaves(bucket), number(item, &format!("{}{bucket}", self.prefix))?)))
-            .collect()
+        let marks = self.buckets(now).map(|bucket| (leaves(bucket), number(item, &self.mark_of(bucket))));
+        marks.filter_map(|(leaves, mark)| Some((leaves, mark?))).collect()
     }
 
     /// When the window admits a request again; `None` if it is not full.
@@ -186,12 +203,11 @@ mod tests {
         let count = number(item, COUNT).unwrap();
         let admitted = limits.windows().iter().all(|window| {
             let headroom = number(item, &window.headroom()).unwrap();
-            window.marks(now).iter().all(|mark| number(item, mark).is_none_or(|at| headroom < at))
+            window.marks(now).all(|mark| number(item, &mark).is_none_or(|at| headroom < at))
         });
         if admitted {
             for window in limits.windows() {
-                let mark = window.marks(now).pop().unwrap();
-                item.entry(mark).or_insert(Value::Number(count));
+                item.entry(window.mark(now)).or_insert(Value::Number(count));
                 item.insert(window.headroom(), Value::Number(count + 1 - i128::from(window.limit)));
             }
             item.insert(COUNT.to_owned(), Value::Number(count + 1));
@@ -224,14 +240,19 @@ mod tests {
         assert_eq!(seconds, [1, 1, 1, 1, 2]);
     }
 
+    /// Numbers below others, always the same ones.
+    fn random() -> impl FnMut(i64) -> i64 {
+        let mut rng = 7_u64;
+        move |below| {
+            rng = rng.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from(rng >> 33).unwrap() % below
+        }
+    }
+
     #[test]
     fn no_window_admits_more_than_its_limit_and_a_refused_request_is_admitted_when_it_opens() {
         let limits = RateLimits::new(20, 90);
-        let mut rng = 7_u64;
-        let mut random = |below: i64| {
-            rng = rng.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            i64::try_from(rng >> 33).unwrap() % below
-        };
+        let mut random = random();
         let (mut item, mut now) = (Attributes::new(), Timestamp::from_millis(1_774_953_030_500));
         let mut admitted: VecDeque<Timestamp> = VecDeque::new();
         for step in 0..20_000 {
@@ -258,15 +279,53 @@ mod tests {
         }
     }
 
-    /// A request that began before the end of a bucket may be counted after one that began in
-    /// the next bucket.
     #[test]
-    fn a_mark_of_a_later_bucket_is_not_stale() {
+    fn a_request_is_refused_that_others_have_overtaken_who_filled_its_window() {
+        let (limits, mut item) = (RateLimits::new(2, 50), Attributes::new());
+        let start = Timestamp::from_millis(1_774_953_030_500);
+        assert!(request(&limits, &mut item, start.plus(5_000)));
+        assert!(request(&limits, &mut item, start.plus(5_001)));
+
+        assert!(!request(&limits, &mut item, start), "it would be the third one of its minute");
+    }
+
+    #[test]
+    fn no_window_admits_more_than_its_limit_in_whichever_order_requests_are_counted() {
+        let limits = RateLimits::new(20, 90);
+        let mut random = random();
+        let (mut item, mut now) = (Attributes::new(), Timestamp::from_millis(1_774_953_030_500));
+        let mut admitted: Vec<i64> = Vec::new();
+        let mut overtaken = 0;
+        for step in 0..20_000 {
+            now = now.plus(random(if step % 500 < 250 { 900 } else { 12_000 }));
+            let began = now.plus(-random(OVERTAKEN));
+            if request(&limits, &mut item, began) {
+                overtaken += usize::from(admitted.last().is_some_and(|last| began.millis() < *last));
+                admitted.push(began.millis());
+            }
+            for name in limits.stale(&item, now).into_iter().map(str::to_owned).collect::<Vec<_>>() {
+                item.remove(&name);
+            }
+            assert!(item.len() < 60, "stale marks are found");
+        }
+        admitted.sort_unstable();
+        for window in limits.windows() {
+            let limit = usize::try_from(window.limit).unwrap();
+            let is_over = |times: &[i64]| times[limit] - times[0] < window.length;
+            assert!(!admitted.windows(limit + 1).any(is_over), "{window:?}");
+        }
+        assert!(admitted.len() > 2_000 && overtaken > 500, "{} admitted, {overtaken}", admitted.len());
+    }
+
+    #[test]
+    fn a_mark_is_stale_once_no_overtaken_request_needs_it() {
         let (limits, mut item) = (RateLimits::new(5, 50), Attributes::new());
         let before = Timestamp::from_millis(1_774_953_034_990);
         request(&limits, &mut item, before.plus(20));
-        assert_eq!(limits.stale(&item, before), Vec::<&str>::new());
-        let much_later = before.plus(MINUTE + 3 * MINUTE / 12);
+        assert_eq!(limits.stale(&item, before), Vec::<&str>::new(), "a later bucket's");
+        let needed = before.plus(MINUTE + OVERTAKEN);
+        assert_eq!(limits.stale(&item, needed), Vec::<&str>::new());
+        let much_later = needed.plus(3 * MINUTE / 12);
         assert_eq!(limits.stale(&item, much_later), [format!("m{}", before.plus(20).millis() / 5_000)]);
     }
 

@@ -106,12 +106,10 @@ fn counting(limits: &RateLimits, now: Timestamp) -> (Vec<(String, SetValue)>, Ve
         let headroom = window.headroom();
         conditions.push(UpdateCondition::Present(headroom.clone()));
         sets.push(one_more(&headroom));
-        let marks = window.marks(now);
-        conditions.extend(marks.iter().map(|mark| {
-            UpdateCondition::AbsentOr(mark.clone(), NumberComparison::Less(headroom.clone(), mark.clone()))
+        conditions.extend(window.marks(now).map(|mark| {
+            UpdateCondition::AbsentOr(mark.clone(), NumberComparison::Less(headroom.clone(), mark))
         }));
-        // The last mark is the one of the current bucket.
-        sets.extend(marks.last().map(|mark| (mark.clone(), SetValue::Kept(COUNT.to_owned()))));
+        sets.push((window.mark(now), SetValue::Kept(COUNT.to_owned())));
     }
     (sets, conditions)
 }
