@@ -108,3 +108,52 @@ impl Signer {
         last.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+    use aws_sigv4::sign::v4;
+    use aws_smithy_runtime_api::client::identity::Identity;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    const TARGET: &str = "DynamoDB_20120810.Query";
+    const BODY: &[u8] = b"{}";
+
+    /// The signature that the SDK's signer makes.
+    fn expected(endpoint: &str, credentials: &Credentials, at: SystemTime) -> String {
+        let identity = Identity::from(credentials.clone());
+        let params = v4::SigningParams::builder().identity(&identity).region("eu-west-1").name(SERVICE);
+        let params = params.time(at).settings(SigningSettings::default()).build().unwrap().into();
+        let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", TARGET)].into_iter();
+        let request = SignableRequest::new("POST", endpoint, headers, SignableBody::Bytes(BODY)).unwrap();
+        sign(request, &params).unwrap().into_parts().1
+    }
+
+    #[test]
+    fn one_signer_signs_as_the_sdk_does_whatever_day_secret_token_and_port() {
+        let day = |days| UNIX_EPOCH + Duration::from_secs(days * 86_400 + 3_723);
+        let with = |secret: &str, token| Credentials::new("id", secret, token, None, "test");
+        let (first, other) = (with("a", None), with("b", Some("a token".to_owned())));
+        for endpoint in [
+            "https://dynamodb.eu-west-1.amazonaws.com/",
+            "https://localhost:443/",
+            "http://localhost:80/",
+            "http://127.0.0.1:8000/",
+        ] {
+            let signer = Signer::of(&endpoint.parse().unwrap(), "eu-west-1").unwrap();
+            for (credentials, at) in
+                [(&first, day(20_000)), (&first, day(20_001)), (&other, day(20_001)), (&first, day(20_000))]
+            {
+                let signed = signer.sign(credentials, at, TARGET, BODY).authorization;
+                let expected = format!("Signature={}", expected(endpoint, credentials, at));
+                assert!(signed.ends_with(&expected), "{endpoint}: {signed} does not end with {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_endpoint_with_a_path_has_no_signer() {
+        assert!(Signer::of(&"http://localhost:8000/store".parse().unwrap(), "eu-west-1").is_none());
+    }
+}
