@@ -5,7 +5,7 @@
 //! limit. It is attempted once. Whatever is not a plain success is left to the SDK, which reads again with its retries
 //! and its errors, and makes the reads of the next second, too.
 
-use super::signing::{CONTENT_TYPE, SignatureHeaders, Signer};
+use super::signing::{CONTENT_TYPE, ReadSigner, SignatureHeaders};
 use crate::store::error::StoreError;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Credentials;
@@ -50,7 +50,7 @@ struct Resolved {
     connector: SharedHttpConnector,
     /// A request without a body and what depends on it.
     template: HttpRequest,
-    signer: Signer,
+    signer: ReadSigner,
     limit: Option<Duration>,
 }
 
@@ -226,7 +226,7 @@ impl Resolved {
         Some(Self {
             connector: components.http_client()?.http_connector(&settings.build(), components),
             components: components.clone(),
-            signer: Signer::of(&request.uri().parse().ok()?, region)?,
+            signer: ReadSigner::of(&request.uri().parse().ok()?, region)?,
             template,
             limit: limits.operation_attempt_timeout(),
         })

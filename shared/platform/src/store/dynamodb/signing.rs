@@ -1,8 +1,8 @@
 //! Signatures of direct reads: AWS Signature Version 4.
 //!
-//! Direct reads are all alike: a POST to `/` with the same headers. So what is signed is written as one text, and the
-//! key that signs it is derived once for each day and secret. The SDK's `aws-sigv4` derives the key and signs; what it
-//! has for requests of any form takes a multiple of that time.
+//! Direct reads are all alike: a POST to `/` with the same headers. So the text to sign is written at once, and the key
+//! that signs it is derived once for each day and secret. The SDK's `aws-sigv4` derives keys and computes signatures;
+//! its form of a request, which fits any service, is left out for the time that it takes.
 
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
@@ -19,7 +19,7 @@ const SERVICE: &str = "dynamodb";
 pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
 /// Signs the direct reads of a client.
-pub(super) struct Signer {
+pub(super) struct ReadSigner {
     host: String,
     region: String,
     /// The key that signed last.
@@ -45,13 +45,13 @@ pub(super) struct SignatureHeaders {
 }
 
 /// A key shows nowhere.
-impl fmt::Debug for Signer {
+impl fmt::Debug for ReadSigner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Signer").field("host", &self.host).finish_non_exhaustive()
+        formatter.debug_struct("ReadSigner").field("host", &self.host).finish_non_exhaustive()
     }
 }
 
-impl Signer {
+impl ReadSigner {
     /// Signs requests to an endpoint; `None` if that has a path.
     pub(super) fn of(endpoint: &Uri, region: &str) -> Option<Self> {
         let host = endpoint.host().filter(|_| endpoint.path() == "/" && endpoint.query().is_none())?;
@@ -141,7 +141,7 @@ mod tests {
             "http://localhost:80/",
             "http://127.0.0.1:8000/",
         ] {
-            let signer = Signer::of(&endpoint.parse().unwrap(), "eu-west-1").unwrap();
+            let signer = ReadSigner::of(&endpoint.parse().unwrap(), "eu-west-1").unwrap();
             for (credentials, at) in
                 [(&first, day(20_000)), (&first, day(20_001)), (&other, day(20_001)), (&first, day(20_000))]
             {
@@ -154,6 +154,6 @@ mod tests {
 
     #[test]
     fn an_endpoint_with_a_path_has_no_signer() {
-        assert!(Signer::of(&"http://localhost:8000/store".parse().unwrap(), "eu-west-1").is_none());
+        assert!(ReadSigner::of(&"http://localhost:8000/store".parse().unwrap(), "eu-west-1").is_none());
     }
 }
