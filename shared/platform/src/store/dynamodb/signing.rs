@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn one_signer_signs_as_the_sdk_does_whatever_day_secret_token_and_port() {
-        let day = |days| UNIX_EPOCH + Duration::from_secs(days * 86_400 + 3_723);
+        let day = |days: u64| UNIX_EPOCH + Duration::from_secs(days * 86_400 + 3_723);
         let with = |secret: &str, token| Credentials::new("id", secret, token, None, "test");
         let (first, other) = (with("a", None), with("b", Some("a token".to_owned())));
         for endpoint in [
