@@ -3,15 +3,18 @@
 //! | module | what it does |
 //! |---|---|
 //! | `read`, `write`, `transact`, `administer` | the calls |
-//! | `convert`, `expression` | items and expressions as the SDK has them |
-//! | `direct`, `json` | frequent reads without the SDK's orchestration, and their JSON |
+//! | `convert` | items as the SDK has them |
+//! | `expression`, `query` | expressions, and what a query of a range says with them |
+//! | `direct`, `json`, `signing` | frequent reads without the SDK's orchestration, their JSON, their signatures |
 
 mod administer;
 mod convert;
 mod direct;
 mod expression;
 mod json;
+mod query;
 mod read;
+mod signing;
 mod transact;
 mod write;
 

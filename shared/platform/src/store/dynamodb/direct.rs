@@ -5,32 +5,29 @@
 //! limit. It is attempted once. Whatever is not a plain success is left to the SDK, which reads again with its retries
 //! and its errors, and makes the reads of the next second, too.
 
+use super::signing::{CONTENT_TYPE, ReadSigner, SignatureHeaders};
 use crate::store::error::StoreError;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents, SharedInterceptor};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::identity::{Identity, ResolveCachedIdentity};
+use aws_smithy_runtime_api::client::identity::ResolveCachedIdentity;
 use aws_smithy_runtime_api::client::interceptors::context::{Input, InterceptorContext, Output};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::GetIdentityResolver;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::timeout::TimeoutConfig;
-use http::{Request, Uri};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use tokio::time::{Duration, Instant, timeout};
 
-/// The service, as its signatures name it.
-const SERVICE: &str = "dynamodb";
 /// The kind of its signatures, as the SDK names it.
 const SIGNATURE: AuthSchemeId = AuthSchemeId::new("sigv4");
 /// How long reads are left to the SDK after one that failed.
@@ -40,7 +37,6 @@ const REST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct DirectReads {
     resolved: Arc<OnceLock<Resolved>>,
-    region: String,
     /// Until when reads are left to the SDK.
     rests_until: Arc<Mutex<Option<Instant>>>,
     /// Those of tests and benchmarks. Of their hooks, the three that those implement are called.
@@ -52,8 +48,9 @@ pub(super) struct DirectReads {
 struct Resolved {
     components: RuntimeComponents,
     connector: SharedHttpConnector,
-    uri: Uri,
-    user_agent: String,
+    /// A request without a body and what depends on it.
+    template: HttpRequest,
+    signer: ReadSigner,
     limit: Option<Duration>,
 }
 
@@ -73,7 +70,10 @@ impl From<BoxError> for Failed {
 
 /// Keeps what is resolved for the first call. The reference is weak, since the components hold this interceptor.
 #[derive(Debug)]
-struct KeepResolved(Weak<OnceLock<Resolved>>);
+struct KeepResolved {
+    kept: Weak<OnceLock<Resolved>>,
+    region: String,
+}
 
 impl Intercept for KeepResolved {
     fn name(&self) -> &'static str {
@@ -86,8 +86,8 @@ impl Intercept for KeepResolved {
         components: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(kept) = self.0.upgrade().filter(|kept| kept.get().is_none()) else { return Ok(()) };
-        if let Some(resolved) = Resolved::of(context.request(), components, config) {
+        let Some(kept) = self.kept.upgrade().filter(|kept| kept.get().is_none()) else { return Ok(()) };
+        if let Some(resolved) = Resolved::of(context.request(), &self.region, components, config) {
             kept.get_or_init(|| resolved);
         }
         Ok(())
@@ -99,11 +99,11 @@ impl DirectReads {
     pub(super) fn of(client: &Client) -> (Self, Client) {
         let config = client.config();
         let resolved = Arc::default();
-        let keep = KeepResolved(Arc::downgrade(&resolved));
         let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let keep = KeepResolved { kept: Arc::downgrade(&resolved), region };
         let interceptors = config.interceptors().collect();
         let client = Client::from_conf(config.to_builder().interceptor(keep).build());
-        (Self { resolved, region, rests_until: Arc::default(), interceptors }, client)
+        (Self { resolved, rests_until: Arc::default(), interceptors }, client)
     }
 
     /// The answer to a read; `None` if the SDK has to read: it is the client's first call, it did not succeed, or its
@@ -153,7 +153,7 @@ impl DirectReads {
 
     /// The body of a successful answer.
     async fn attempt(&self, resolved: &Resolved, operation: &str, body: Vec<u8>) -> Result<SdkBody, Failed> {
-        let Some(request) = resolved.request(operation, body, &self.region).await else {
+        let Some(request) = resolved.request(operation, body).await else {
             return fails("it can't be signed");
         };
         let (components, config) = (&resolved.components, &mut ConfigBag::base());
@@ -206,45 +206,49 @@ fn kind_of_error(body: Option<&[u8]>) -> String {
 }
 
 impl Resolved {
-    fn of(request: &HttpRequest, components: &RuntimeComponents, config: &ConfigBag) -> Option<Self> {
+    /// What was resolved for this request of the SDK.
+    fn of(
+        request: &HttpRequest,
+        region: &str,
+        components: &RuntimeComponents,
+        config: &ConfigBag,
+    ) -> Option<Self> {
         let limits = config.load::<TimeoutConfig>()?;
         let mut settings = HttpConnectorSettings::builder();
         settings.set_connect_timeout(limits.connect_timeout());
         settings.set_read_timeout(limits.read_timeout());
+        let mut template = HttpRequest::empty();
+        template.set_method("POST").ok()?;
+        template.set_uri(request.uri()).ok()?;
+        let user_agent = request.headers().get("user-agent")?.to_owned();
+        template.headers_mut().try_insert("user-agent", user_agent).ok()?;
+        template.headers_mut().try_insert("content-type", CONTENT_TYPE).ok()?;
         Some(Self {
             connector: components.http_client()?.http_connector(&settings.build(), components),
             components: components.clone(),
-            uri: request.uri().parse().ok()?,
-            user_agent: request.headers().get("user-agent")?.to_owned(),
+            signer: ReadSigner::of(&request.uri().parse().ok()?, region)?,
+            template,
             limit: limits.operation_attempt_timeout(),
         })
     }
 
     /// A signed request; `None` if there are no credentials.
-    async fn request(&self, operation: &str, body: Vec<u8>, region: &str) -> Option<HttpRequest> {
+    async fn request(&self, operation: &str, body: Vec<u8>) -> Option<HttpRequest> {
         let (cache, config) = (self.components.identity_cache(), ConfigBag::base());
         let resolver = self.components.identity_resolver(SIGNATURE)?;
         let identity = cache.resolve_cached_identity(resolver, &self.components, &config).await.ok()?;
-        let target = format!("DynamoDB_20120810.{operation}");
-        let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target.as_str())];
-        let uri = self.uri.to_string();
-        let signable =
-            SignableRequest::new("POST", &uri, headers.into_iter(), SignableBody::Bytes(&body)).ok()?;
-        let signed = sign(signable, &self.signing(&identity, region)?).ok()?;
-        let (instructions, _signature) = signed.into_parts();
-        let mut request = Request::post(self.uri.clone()).header("user-agent", &self.user_agent);
-        for (name, value) in headers {
-            request = request.header(name, value);
+        let credentials = identity.data::<Credentials>()?;
+        let (target, now) = (format!("DynamoDB_20120810.{operation}"), self.components.time_source()?.now());
+        let SignatureHeaders { date, authorization } = self.signer.sign(credentials, now, &target, &body);
+        let mut request = self.template.try_clone()?;
+        *request.body_mut() = SdkBody::from(body);
+        let headers = request.headers_mut();
+        let token = credentials.session_token().map(|token| ("x-amz-security-token", token.to_owned()));
+        let signed = [("x-amz-target", target), ("x-amz-date", date), ("authorization", authorization)];
+        for (name, value) in signed.into_iter().chain(token) {
+            headers.try_insert(name, value).ok()?;
         }
-        let mut request = request.body(SdkBody::from(body)).ok()?;
-        instructions.apply_to_request_http1x(&mut request);
-        request.try_into().ok()
-    }
-
-    fn signing<'a>(&self, identity: &'a Identity, region: &'a str) -> Option<SigningParams<'a>> {
-        let params = v4::SigningParams::builder().identity(identity).region(region).name(SERVICE);
-        let params = params.time(self.components.time_source()?.now());
-        Some(params.settings(SigningSettings::default()).build().ok()?.into())
+        Some(request)
     }
 }
 

@@ -11,22 +11,22 @@ use torale_domain::storage::write::Condition;
 /// The placeholders of one call's expressions, with the names and values that they stand for.
 #[derive(Default)]
 pub(super) struct Expression {
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
+    names: Vec<(String, String)>,
+    values: Vec<(String, Value)>,
 }
 
 impl Expression {
     /// The placeholder of an attribute name.
     pub(super) fn name(&mut self, name: impl Into<String>) -> String {
         let placeholder = format!("#n{}", self.names.len());
-        self.names.insert(placeholder.clone(), name.into());
+        self.names.push((placeholder.clone(), name.into()));
         placeholder
     }
 
     /// The placeholder of a value.
     pub(super) fn value(&mut self, value: Value) -> String {
         let placeholder = format!(":v{}", self.values.len());
-        self.values.insert(placeholder.clone(), convert::value(value));
+        self.values.push((placeholder.clone(), value));
         placeholder
     }
 
@@ -43,8 +43,8 @@ impl Expression {
     /// A key condition on one partition. Its value's placeholder is always `:pk`, by which tests see what a query
     /// reads.
     pub(super) fn partition(&mut self, pk: &str) -> String {
-        self.names.insert("#pk".to_owned(), PK.to_owned());
-        self.values.insert(":pk".to_owned(), AttributeValue::S(pk.to_owned()));
+        self.names.push(("#pk".to_owned(), PK.to_owned()));
+        self.values.push((":pk".to_owned(), Value::Text(pk.to_owned())));
         "#pk = :pk".to_owned()
     }
 
@@ -73,14 +73,22 @@ impl Expression {
         }
     }
 
-    /// The names behind the placeholders, for the call; `None` if there are none, as DynamoDB wants it.
-    pub(super) fn names(&mut self) -> Option<HashMap<String, String>> {
-        Some(std::mem::take(&mut self.names)).filter(|names| !names.is_empty())
+    /// The names and the values behind the placeholders.
+    pub(super) fn placeholders(&self) -> (&[(String, String)], &[(String, Value)]) {
+        (&self.names, &self.values)
     }
 
-    /// The values behind the placeholders, for the call; `None` if there are none, as DynamoDB wants it.
+    /// The names behind the placeholders, for the SDK; `None` if there are none, as DynamoDB wants it.
+    pub(super) fn names(&mut self) -> Option<HashMap<String, String>> {
+        let names = std::mem::take(&mut self.names);
+        (!names.is_empty()).then(|| names.into_iter().collect())
+    }
+
+    /// The values behind the placeholders, for the SDK; `None` if there are none, as DynamoDB wants it.
     pub(super) fn values(&mut self) -> Option<HashMap<String, AttributeValue>> {
-        Some(std::mem::take(&mut self.values)).filter(|values| !values.is_empty())
+        let values = std::mem::take(&mut self.values).into_iter();
+        let values = values.map(|(placeholder, value)| (placeholder, convert::value(value)));
+        Some(values.collect()).filter(|values: &HashMap<_, _>| !values.is_empty())
     }
 }
 

@@ -1,47 +1,50 @@
 //! Requests and answers of direct calls as DynamoDB's protocol has them: JSON. An answer is read straight into items;
 //! an attribute of a kind that this system never writes makes it unreadable.
 
-use super::convert::StoredItem;
+use super::expression::Expression;
+use super::query::Query;
+use crate::store::calls::BatchRead;
 use crate::store::usage::CAPACITY;
-use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{Error as _, MapAccess, Visitor};
-use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
 use torale_domain::storage::keys::{PK, SK};
 
 /// The request of a `GetItem`, strongly consistent.
-pub(super) fn get(table: &str, key: &StoredItem) -> Option<Vec<u8>> {
+pub(super) fn get(table: &str, key: &Key) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct GetItem<'a> {
         table_name: &'a str,
-        key: SentItem<'a>,
+        key: SentKey<'a>,
         consistent_read: bool,
         return_consumed_capacity: &'a str,
     }
-    let (key, return_consumed_capacity) = (SentItem(key), CAPACITY.as_str());
+    let (key, return_consumed_capacity) = (SentKey(key), CAPACITY.as_str());
     let request = GetItem { table_name: table, key, consistent_read: true, return_consumed_capacity };
     serde_json::to_vec(&request).ok()
 }
 
-/// The request of a `BatchGetItem` from one table.
-pub(super) fn get_batch(table: &str, request: &KeysAndAttributes) -> Option<Vec<u8>> {
+/// The request of a `BatchGetItem` from one table, with its projection.
+pub(super) fn get_batch(
+    batch: &BatchRead<'_>,
+    projection: Option<&str>,
+    expression: &Expression,
+) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Keys<'a> {
-        keys: Vec<SentItem<'a>>,
-        consistent_read: Option<bool>,
+        keys: Vec<SentKey<'a>>,
+        consistent_read: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         projection_expression: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        expression_attribute_names: Option<&'a HashMap<String, String>>,
+        expression_attribute_names: Option<SentNames<'a>>,
     }
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
@@ -50,44 +53,44 @@ pub(super) fn get_batch(table: &str, request: &KeysAndAttributes) -> Option<Vec<
         return_consumed_capacity: &'a str,
     }
     let keys = Keys {
-        keys: request.keys().iter().map(SentItem).collect(),
-        consistent_read: request.consistent_read(),
-        projection_expression: request.projection_expression(),
-        expression_attribute_names: request.expression_attribute_names(),
+        keys: batch.keys.iter().map(SentKey).collect(),
+        consistent_read: batch.consistent,
+        projection_expression: projection,
+        expression_attribute_names: projection.map(|_| SentNames(expression)),
     };
-    let request_items = BTreeMap::from([(table, keys)]);
+    let request_items = BTreeMap::from([(batch.table, keys)]);
     serde_json::to_vec(&BatchGetItem { request_items, return_consumed_capacity: CAPACITY.as_str() }).ok()
 }
 
 /// The request of a `Query`.
-pub(super) fn query(input: &QueryInputBuilder) -> Option<Vec<u8>> {
+pub(super) fn query(query: &Query<'_>, consistent: bool, after: Option<&Key>) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Query<'a> {
-        table_name: &'a Option<String>,
-        consistent_read: &'a Option<bool>,
-        scan_index_forward: &'a Option<bool>,
+    struct SentQuery<'a> {
+        table_name: &'a str,
+        consistent_read: bool,
+        scan_index_forward: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
-        limit: &'a Option<i32>,
-        key_condition_expression: &'a Option<String>,
+        limit: Option<i32>,
+        key_condition_expression: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        projection_expression: &'a Option<String>,
-        expression_attribute_names: &'a Option<HashMap<String, String>>,
-        expression_attribute_values: Option<SentItem<'a>>,
+        projection_expression: Option<&'a str>,
+        expression_attribute_names: SentNames<'a>,
+        expression_attribute_values: SentValues<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        exclusive_start_key: Option<SentItem<'a>>,
+        exclusive_start_key: Option<SentKey<'a>>,
         return_consumed_capacity: &'a str,
     }
-    let request = Query {
-        table_name: input.get_table_name(),
-        consistent_read: input.get_consistent_read(),
-        scan_index_forward: input.get_scan_index_forward(),
-        limit: input.get_limit(),
-        key_condition_expression: input.get_key_condition_expression(),
-        projection_expression: input.get_projection_expression(),
-        expression_attribute_names: input.get_expression_attribute_names(),
-        expression_attribute_values: input.get_expression_attribute_values().as_ref().map(SentItem),
-        exclusive_start_key: input.get_exclusive_start_key().as_ref().map(SentItem),
+    let request = SentQuery {
+        table_name: query.table,
+        consistent_read: consistent,
+        scan_index_forward: query.forward,
+        limit: query.limit,
+        key_condition_expression: &query.condition,
+        projection_expression: query.projection.as_deref(),
+        expression_attribute_names: SentNames(&query.expression),
+        expression_attribute_values: SentValues(&query.expression),
+        exclusive_start_key: after.map(SentKey),
         return_consumed_capacity: CAPACITY.as_str(),
     };
     serde_json::to_vec(&request).ok()
@@ -137,28 +140,54 @@ pub(super) struct Capacity {
     pub(super) capacity_units: f64,
 }
 
-/// Attributes as a request has them.
-struct SentItem<'a>(&'a StoredItem);
+/// A key as a request has it.
+struct SentKey<'a>(&'a Key);
 
-impl Serialize for SentItem<'_> {
+impl Serialize for SentKey<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, SentValue(value))))
+        let parts = [(PK, &self.0.pk), (SK, &self.0.sk)];
+        serializer.collect_map(parts.map(|(name, text)| (name, Typed::S(text))))
     }
 }
 
-struct SentValue<'a>(&'a AttributeValue);
+/// The names behind the placeholders of a request.
+struct SentNames<'a>(&'a Expression);
+
+impl Serialize for SentNames<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (names, _) = self.0.placeholders();
+        serializer.collect_map(names.iter().map(|(placeholder, name)| (placeholder, name)))
+    }
+}
+
+/// The values behind the placeholders of a request.
+struct SentValues<'a>(&'a Expression);
+
+impl Serialize for SentValues<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (_, values) = self.0.placeholders();
+        serializer.collect_map(values.iter().map(|(placeholder, value)| (placeholder, SentValue(value))))
+    }
+}
+
+struct SentValue<'a>(&'a Value);
 
 impl Serialize for SentValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        match Some(self.0) {
-            Some(AttributeValue::S(text)) => map.serialize_entry("S", text)?,
-            Some(AttributeValue::N(number)) => map.serialize_entry("N", number)?,
-            Some(AttributeValue::B(bytes)) => map.serialize_entry("B", &STANDARD.encode(bytes))?,
-            _other_kinds => return Err(S::Error::custom("a kind that this system never writes")),
+        match self.0 {
+            Value::Text(text) => Typed::S(text).serialize(serializer),
+            Value::Number(number) => Typed::N(number.to_string()).serialize(serializer),
+            Value::Bytes(bytes) => Typed::B(STANDARD.encode(bytes)).serialize(serializer),
         }
-        map.end()
     }
+}
+
+/// A value as a request has it: its type and a text.
+#[derive(Serialize)]
+enum Typed<'a> {
+    S(&'a str),
+    N(String),
+    B(String),
 }
 
 /// An item as an answer has it.
