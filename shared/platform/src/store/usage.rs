@@ -2,7 +2,6 @@
 
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// Every call asks for the capacity that it consumed.
 pub(super) const CAPACITY: ReturnConsumedCapacity = ReturnConsumedCapacity::Total;
@@ -67,8 +66,7 @@ fn units(capacity: Option<&ConsumedCapacity>) -> f64 {
     capacity.and_then(ConsumedCapacity::capacity_units).unwrap_or(0.0)
 }
 
-/// Units come in halves and are counted as integers: here as whole seconds, since no other conversion of the standard
-/// library is checked.
+/// Units come in halves and are counted as integers.
 fn halves(units: f64) -> u64 {
-    Duration::try_from_secs_f64(units * 2.0 + 0.5).map_or(0, |halves| halves.as_secs())
+    format!("{:.0}", units * 2.0).parse().unwrap_or(0)
 }
