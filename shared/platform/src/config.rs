@@ -315,6 +315,14 @@ pub fn identity_provider() -> IdentityProviderSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use torale_domain::access::rate_limits::OVERTAKEN_BY;
+
+    #[test]
+    fn no_request_is_overtaken_by_more_than_rate_limits_expect() {
+        let clocks_differ_by = Duration::from_secs(10);
+        let overtaken_by = (REQUEST_TIMEOUT + clocks_differ_by).as_millis();
+        assert_eq!(u128::try_from(OVERTAKEN_BY), Ok(overtaken_by));
+    }
 
     #[test]
     fn commands_handled_names_known_kinds_or_is_refused() {

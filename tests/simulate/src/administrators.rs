@@ -19,11 +19,9 @@ const DEACTIVATED: &str = "ai.torale.user.deactivated";
 const SEVERAL: u64 = 3;
 /// In one of so many schedules the limits are low.
 const LOW_LIMITS: u8 = 6;
-/// How often one request may be counted at most, if calls are repeated whose answers are lost.
-const COUNTED: u64 = 3;
-/// How much longer than a bucket after its window a request may still count: its call may be late by 20 s and repeated
-/// for 5 s, and two clocks differ by 10 s at most.
-const LATE: i64 = 35 * SECOND;
+/// How much longer than a bucket after its window a request may still count: its count may begin 20 s after it, and two
+/// clocks differ by 10 s at most.
+const LATEST_COUNT: i64 = 30 * SECOND;
 
 /// A user who makes requests.
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +86,9 @@ pub fn is_of_access(target: &ReadTarget) -> bool {
     })
 }
 
-/// One of these administrators whom no event has deactivated. There always is one: whoever deactivates another must be
-/// active when that takes effect, and nobody can deactivate themselves.
+/// One of these administrators whom no event has deactivated. There is one: whoever deactivates another must be active
+/// when that takes effect, and nobody can deactivate themselves. Only a caller who is deactivated and reactivated while
+/// the same request of theirs is under way could deactivate the last one.
 ///
 /// # Errors
 /// If there is none.
@@ -129,10 +128,10 @@ impl TimedRequest {
 #[derive(Debug, Default)]
 pub struct AccessLog {
     requests: Vec<TimedRequest>,
-    /// Of whom a deactivation was sent, and of whom one was answered with 200.
+    /// Of whom others have sent a deactivation, whatever came of it, and of whom one was answered with 200.
     attempted: BTreeSet<UserId>,
     deactivated: BTreeSet<UserId>,
-    /// Whether one request may be counted several times.
+    /// Whether one request may be counted several times, or much later, since calls are made again.
     is_repeated: bool,
 }
 
@@ -146,7 +145,7 @@ impl AccessLog {
     /// Notes that a request is sent, at a time of the schedule and by a clock that is off by so much. `deactivates` is
     /// the user whom it is to deactivate. Returns the number by which its end is noted.
     pub fn send(&mut self, caller: UserId, deactivates: Option<UserId>, (sent, skew): (i64, i64)) -> usize {
-        self.attempted.extend(deactivates);
+        self.attempted.extend(deactivates.filter(|target| *target != caller));
         let is_denied = self.deactivated.contains(&caller);
         self.requests.push(TimedRequest { caller, sent, ended: sent, skew, is_denied, status: None });
         self.requests.len() - 1
@@ -163,7 +162,7 @@ impl AccessLog {
         ended: i64,
         (status, deactivated): (Option<u16>, Option<UserId>),
     ) -> Result<(), String> {
-        let Some(request) = self.requests.get_mut(number) else { return Ok(()) };
+        let request = &mut self.requests[number];
         (request.ended, request.status) = (ended, status);
         let request = *request;
         self.deactivated.extend(deactivated);
@@ -209,24 +208,22 @@ impl AccessLog {
                 continue;
             }
             faults::count("over a limit", None);
-            if !limits.windows().iter().any(|window| self.may_be_full(last, window)) {
+            if !self.is_repeated && !limits.windows().iter().any(|window| self.may_be_full(last, window)) {
                 return Err(format!("refused without so many requests: {limits:?}, {last:?}"));
             }
         }
         Ok(())
     }
 
-    /// Whether a window may have been full when this request was refused.
+    /// Whether a window may have been full when this request was refused, if each is counted once.
     fn may_be_full(&self, refused: &TimedRequest, window: &RateLimitWindow) -> bool {
-        let since = refused.sent - window.length - window.bucket - LATE;
+        let since = refused.sent - window.length - window.bucket - LATEST_COUNT;
         let others = self.requests.iter().filter(|one| {
             one.caller == refused.caller
                 && one.status != Some(429)
                 && (since..=refused.ended).contains(&one.sent)
         });
-        let most = if self.is_repeated { COUNTED } else { 1 };
-        // Its own first attempt may have filled the window for the second.
-        others.map(|_| most).sum::<u64>() + most > u64::from(window.limit)
+        u64::try_from(others.count()).is_ok_and(|others| others >= u64::from(window.limit))
     }
 
     /// How many requests were admitted for certain in the window that ends with this one, and by one clock: a clock

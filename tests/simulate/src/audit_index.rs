@@ -1,5 +1,5 @@
-//! The index of the audit trail: what the records imply, to the last counter. It is lost as a whole and rebuilt from
-//! the trail.
+//! The index of the audit trail: each record is in it once, by the product's own list of what a record adds
+//! (`facets.rs`, which has tests of its own). It is lost as a whole and rebuilt from the trail.
 
 use crate::damage::{Items, by_key, differing};
 use crate::faults;
@@ -62,7 +62,7 @@ pub async fn lose_and_rebuild(world: &Installation) -> Result<(), String> {
     }
     let (store, usage) = (world.tables.store("verifier"), Usage::default());
     let rebuild = || async { AuditIndex::new(&store, &usage).rebuild().await.map_err(ReplayError::from) };
-    let names = ["reindexing interrupted", "reindexing failed", "reindexed amid failures"];
+    let names = ["reindexing interrupted", "reindexing failed", "reindexing not interrupted"];
     if interrupt(names, rebuild).await? != Interruptions::CountAsDone {
         rebuild().await.map_err(|error| error.to_string())?;
     }

@@ -30,7 +30,7 @@ pub async fn damage(world: &Installation, generation: &Generation) -> Result<(),
         return Err(format!("damaged were {damaged:?}, named were {named:?}"));
     }
     let repair = || verifier.repair_differences(generation, verified.clone(), Duration::ZERO, true);
-    let names = ["repair interrupted", "repair failed", "repaired amid failures"];
+    let names = ["repair interrupted", "repair failed", "repair not interrupted"];
     let verified = match interrupt(names, repair).await? {
         Interruptions::None => verified,
         Interruptions::CountAsDone => return Ok(()),

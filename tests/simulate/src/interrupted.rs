@@ -3,10 +3,10 @@
 
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault, Odds};
-use crate::operator::may_happen;
 use crate::trace;
 use std::future::Future;
 use tokio::time::{Duration, timeout};
+use torale_platform::store::StoreError;
 use torale_replay::ReplayError;
 
 /// The most calls that are interrupted, and the longest lives of these, in milliseconds: amid the first reads, or at
@@ -55,13 +55,14 @@ where
         let former = faults::replace(odds.clone());
         let ended = timeout(life, doing()).await;
         faults::replace(former);
-        match ended {
-            Err(_elapsed) => faults::count(interrupted, None),
-            Ok(Ok(_)) => faults::count(done, None),
-            Ok(Err(error)) if may_happen(&error) => faults::count(failed, None),
+        let outcome = match ended {
+            Err(_elapsed) => interrupted,
+            Ok(Ok(_)) => done,
+            Ok(Err(ReplayError::Store(StoreError::Unavailable(_)))) => failed,
             Ok(Err(error)) => return Err(format!("{failed}: {error}")),
-        }
-        trace::note(|| format!("{interrupted} after at most {life:?}"));
+        };
+        faults::count(outcome, None);
+        trace::note(|| format!("{outcome} within {life:?}"));
     }
     Ok(match calls {
         0 => Interruptions::None,

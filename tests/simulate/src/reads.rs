@@ -76,7 +76,9 @@ impl ReadLog {
         read.chain([live.clone()]).collect()
     }
 
-    /// What a request has read of a wrong guess, and not again of the generation that the pointer names.
+    /// What a request has read of a wrong guess, and not again of the generation that the pointer names. Only the first
+    /// guess is looked at, by which the caller is looked up and a page is read; what a deactivation reads later is
+    /// guarded by its transaction.
     pub fn unconfirmed(&self) -> BTreeSet<ReadTarget> {
         let reads = self.lock();
         let mut pointers = reads.events.iter().filter_map(|event| match event {

@@ -190,7 +190,7 @@ async fn restore(
     if !named.iter().eq(damage.changed.keys()) {
         return Err(format!("{damage:?}, and the dry run names {named:?}"));
     }
-    let (before_last, inserted) = called_again(replay, table, RestoreMode::Missing).await?;
+    let (interruptions, inserted) = called_again(replay, table, RestoreMode::Missing).await?;
     // Step 6 of the guide: items of these two never change.
     let is_overwritten = matches!(table, RestorableTable::Events | RestorableTable::Audit);
     if is_overwritten {
@@ -211,7 +211,7 @@ async fn restore(
         }
     }
     // What an interrupted call has inserted is not counted again.
-    let is_counted = match before_last {
+    let is_counted = match interruptions {
         Interruptions::None => inserted == counted(lost.len()),
         Interruptions::Some | Interruptions::CountAsDone => inserted <= counted(lost.len()),
     };
@@ -227,7 +227,7 @@ async fn called_again(
     table: RestorableTable,
     mode: RestoreMode,
 ) -> Result<(Interruptions, u64), String> {
-    let names = ["restore interrupted", "restore failed", "restored amid failures"];
+    let names = ["restore interrupted", "restore failed", "restore not interrupted"];
     let interruptions = interrupt(names, || replay.restore(table, COPY, mode, NAMED)).await?;
     let inserted = match interruptions {
         Interruptions::CountAsDone => 0,

@@ -153,6 +153,7 @@ fn beginning(administrators: &[Administrator]) -> &'static Tables {
 fn make_beginning(administrators: &[Administrator]) -> Tables {
     clock::follow(BEGINNING_SEED);
     faults::replace(Odds::none());
+    outages::end();
     let tables = SharedTables::new(Tables::of(&keys::tables()));
     let consumer = Consumer::new(tables.store("beginning"), || NOW);
     let messages = parts::messages(&administrators::events(administrators));

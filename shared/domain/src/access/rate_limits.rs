@@ -7,19 +7,21 @@
 //!
 //! A condition of the store can compare attributes but not calculate. So the item also holds `n -
 //! limit`, one *headroom* for each window, and a request is admitted if the headroom is below
-//! every mark in the window. No window ever admits more requests than its limit. A request counts
-//! for at most one bucket longer than the window.
+//! every mark in the window. No window ever admits more requests than its limit, by the times at
+//! which the instances say that they began. A request counts for at most one bucket longer than
+//! the window.
 //!
 //! Requests are not counted in the order in which they began, nor by one clock. So a request also
 //! looks at the marks of buckets that begin soon after it: others of these may be counted already.
+//! A request that others have overtaken counts for [`OVERTAKEN_BY`] longer at most.
 
 use crate::storage::item::{Attributes, Value};
 use crate::values::time::{HOUR, MINUTE, SECOND, Timestamp};
 use std::ops::RangeInclusive;
 
-/// By how much later others, which are counted already, may have begun than a request that is being counted: no
-/// request is under way for more than 20 s, and clocks differ by up to 10 s.
-const OVERTAKEN: i64 = 30 * SECOND;
+/// So much later than a request that is being counted others may have begun that are counted already, in milliseconds:
+/// no request is under way for more than 20 s, and clocks differ by up to 10 s.
+pub const OVERTAKEN_BY: i64 = 30 * SECOND;
 
 /// The attribute with the number of admitted requests.
 pub const COUNT: &str = "n";
@@ -151,12 +153,12 @@ impl RateLimitWindow {
 
     fn buckets(&self, now: Timestamp) -> RangeInclusive<i64> {
         let bucket = |at: i64| at.div_euclid(self.bucket);
-        bucket(now.millis() - self.length)..=bucket(now.millis() + OVERTAKEN)
+        bucket(now.millis() - self.length)..=bucket(now.millis() + OVERTAKEN_BY)
     }
 
     /// True for a mark that no request needs any more, not even one that is overtaken by all that may overtake it.
     fn is_stale(&self, name: &str, now: Timestamp) -> bool {
-        let oldest = *self.buckets(now.plus(-OVERTAKEN)).start() - 1;
+        let oldest = *self.buckets(now.plus(-OVERTAKEN_BY)).start();
         let bucket = name.strip_prefix(self.prefix).and_then(|rest| rest.parse::<i64>().ok());
         bucket.is_some_and(|bucket| (0..oldest).contains(&bucket))
     }
@@ -275,7 +277,7 @@ mod tests {
             for name in limits.stale(&item, now).into_iter().map(str::to_owned).collect::<Vec<_>>() {
                 item.remove(&name);
             }
-            assert!(item.len() < 60, "stale marks are found");
+            assert!(item.len() < 46, "stale marks are found");
         }
     }
 
@@ -297,8 +299,9 @@ mod tests {
         let mut admitted: Vec<i64> = Vec::new();
         let mut overtaken = 0;
         for step in 0..20_000 {
-            now = now.plus(random(if step % 500 < 250 { 900 } else { 12_000 }));
-            let began = now.plus(-random(OVERTAKEN));
+            // A crowd after a while in which nobody came: there are no marks of before.
+            now = now.plus(random(if step % 40 == 0 { 2 * MINUTE } else { 100 }));
+            let began = now.plus(-random(30 * SECOND));
             if request(&limits, &mut item, began) {
                 overtaken += usize::from(admitted.last().is_some_and(|last| began.millis() < *last));
                 admitted.push(began.millis());
@@ -306,7 +309,7 @@ mod tests {
             for name in limits.stale(&item, now).into_iter().map(str::to_owned).collect::<Vec<_>>() {
                 item.remove(&name);
             }
-            assert!(item.len() < 60, "stale marks are found");
+            assert!(item.len() < 46, "stale marks are found");
         }
         admitted.sort_unstable();
         for window in limits.windows() {
@@ -314,7 +317,7 @@ mod tests {
             let is_over = |times: &[i64]| times[limit] - times[0] < window.length;
             assert!(!admitted.windows(limit + 1).any(is_over), "{window:?}");
         }
-        assert!(admitted.len() > 2_000 && overtaken > 500, "{} admitted, {overtaken}", admitted.len());
+        assert!(admitted.len() > 500 && overtaken > 200, "{} admitted, {overtaken}", admitted.len());
     }
 
     #[test]
@@ -323,9 +326,9 @@ mod tests {
         let before = Timestamp::from_millis(1_774_953_034_990);
         request(&limits, &mut item, before.plus(20));
         assert_eq!(limits.stale(&item, before), Vec::<&str>::new(), "a later bucket's");
-        let needed = before.plus(MINUTE + OVERTAKEN);
+        let needed = before.plus(MINUTE + 30 * SECOND);
         assert_eq!(limits.stale(&item, needed), Vec::<&str>::new());
-        let much_later = needed.plus(3 * MINUTE / 12);
+        let much_later = needed.plus(2 * MINUTE / 12);
         assert_eq!(limits.stale(&item, much_later), [format!("m{}", before.plus(20).millis() / 5_000)]);
     }
 

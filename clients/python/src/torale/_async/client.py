@@ -48,7 +48,7 @@ class AsyncToraleClient:
         *,
         timeout: float = 30.0,
         max_retries: int = 3,
-        max_wait: float = 70.0,
+        max_wait: float = 100.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         settings = resolve(api_key, api_url)

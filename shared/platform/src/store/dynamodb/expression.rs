@@ -8,11 +8,14 @@ use torale_domain::storage::item::Value;
 use torale_domain::storage::keys::PK;
 use torale_domain::storage::write::Condition;
 
+/// Placeholders, each with what it stands for.
+type Placeholders<T> = Vec<(String, T)>;
+
 /// The placeholders of one call's expressions, with the names and values that they stand for.
 #[derive(Default)]
 pub(super) struct Expression {
-    names: Vec<(String, String)>,
-    values: Vec<(String, Value)>,
+    names: Placeholders<String>,
+    values: Placeholders<Value>,
 }
 
 impl Expression {
@@ -74,7 +77,7 @@ impl Expression {
     }
 
     /// The names and the values behind the placeholders.
-    pub(super) fn placeholders(&self) -> (&[(String, String)], &[(String, Value)]) {
+    pub(super) fn placeholders(&self) -> (&Placeholders<String>, &Placeholders<Value>) {
         (&self.names, &self.values)
     }
 

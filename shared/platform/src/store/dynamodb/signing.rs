@@ -142,9 +142,13 @@ mod tests {
             "http://127.0.0.1:8000/",
         ] {
             let signer = ReadSigner::of(&endpoint.parse().unwrap(), "eu-west-1").unwrap();
-            for (credentials, at) in
-                [(&first, day(20_000)), (&first, day(20_001)), (&other, day(20_001)), (&first, day(20_000))]
-            {
+            for (credentials, at) in [
+                (&first, day(20_000)),
+                (&first, day(20_000)),
+                (&first, day(20_001)),
+                (&other, day(20_001)),
+                (&first, day(20_000)),
+            ] {
                 let signed = signer.sign(credentials, at, TARGET, BODY).authorization;
                 let expected = format!("Signature={}", expected(endpoint, credentials, at));
                 assert!(signed.ends_with(&expected), "{endpoint}: {signed} does not end with {expected}");
