@@ -44,7 +44,7 @@ pub(super) struct SignatureHeaders {
     pub(super) authorization: String,
 }
 
-/// A key shows nowhere.
+/// Prints no secret.
 impl fmt::Debug for ReadSigner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ReadSigner").field("host", &self.host).finish_non_exhaustive()
@@ -96,7 +96,7 @@ impl ReadSigner {
         SignatureHeaders { date, authorization }
     }
 
-    /// The key of a day: the last one, if it fits.
+    /// The key of a day and secret: the last one, if it was derived from these.
     fn key(&self, credentials: &Credentials, day: String, at: SystemTime) -> Arc<SigningKey> {
         let mut last = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         let secret = credentials.secret_access_key();
