@@ -45,8 +45,8 @@ impl Limiter {
         self.users().get(&user)?.refusal(now).map(|(_, opens_at)| retry_after(opens_at, now))
     }
 
-    /// Counts a request, unless its user is remembered to be over a limit. A write whose answer is lost may have counted
-    /// it, and is made again.
+    /// Counts a request, unless its user is remembered to be over a limit. A write whose answer is lost may have
+    /// counted it, and is made again.
     pub(crate) async fn count(
         &self,
         store: &Store,
