@@ -210,8 +210,11 @@ def _lines(account: Account, group: str) -> list[str]:
 
 
 def no_panic(account: Account) -> None:
-    """No function has panicked since the stack, and so its logs, were created. The runtime's module `panic` also logs
-    runs that end with an error, as the sealing job's does when the store fails three times."""
+    """No function has panicked since the stack, and so its logs, were created.
+
+    The runtime's module `panic` also logs runs that end with an error, as the sealing job's does when the store fails
+    three times.
+    """
     for group in LOGS:
         lines = _lines(account, group)
         equal(f"panics in {group}", [line for line in lines if any(sign in line for sign in PANICS)], [])
