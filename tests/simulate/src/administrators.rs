@@ -182,7 +182,12 @@ impl AccessLog {
         Ok(())
     }
 
-    /// The administrators of whom a deactivation was answered with 200.
+    /// The users of whom a deactivation was answered with 200.
+    pub const fn deactivated(&self) -> &BTreeSet<UserId> {
+        &self.deactivated
+    }
+
+    /// The administrators among these.
     pub fn denied(&self) -> impl Iterator<Item = Administrator> {
         ADMINISTRATORS.into_iter().filter(|one| self.deactivated.contains(&one.user()))
     }

@@ -45,8 +45,6 @@ const LIFE: Duration = Duration::from_millis(300);
 /// What was answered, and must hold from then on.
 #[derive(Debug, Default)]
 pub struct Answered {
-    /// Users of whom a deactivation was answered with 200.
-    pub deactivated: BTreeSet<UserId>,
     /// Users of whom a reactivation was answered with 200, and whether a deactivation of them had been answered
     /// before it was sent.
     pub reactivated: BTreeMap<UserId, bool>,
@@ -206,7 +204,7 @@ impl SentRequest {
     /// Notes that it is sent now.
     fn note(name: &'static str, user: String, caller: Caller<'_>, answered: &mut Answered) -> Self {
         let id = UserId::parse(&user);
-        let is_deactivated = id.is_some_and(|user| answered.deactivated.contains(&user));
+        let is_deactivated = id.is_some_and(|user| answered.access.deactivated().contains(&user));
         let deactivates = id.filter(|_| name == DEACTIVATE);
         let sent = trace::elapsed();
         let skew = clocks::CALLERS[caller.number]().millis() - NOW.millis() - sent;
@@ -257,13 +255,8 @@ fn judge(
     if answer.status == 200 && !unconfirmed.is_empty() {
         world.violation(format!("{name} counted on a wrong guess of the live generation: {unconfirmed:?}"));
     }
-    if let (200, Some(user)) = (answer.status, UserId::parse(user)) {
-        if name == DEACTIVATE {
-            answered.deactivated.insert(user);
-        }
-        if name == REACTIVATE {
-            *answered.reactivated.entry(user).or_default() |= is_deactivated;
-        }
+    if let (REACTIVATE, 200, Some(user)) = (name, answer.status, UserId::parse(user)) {
+        *answered.reactivated.entry(user).or_default() |= is_deactivated;
     }
     if answer.status != 503 {
         answered.recorded.extend(answer.header("x-request-id").map(str::to_owned));

@@ -65,7 +65,7 @@ pub fn check(
             }
         }
     }
-    for user in &answered.deactivated {
+    for user in answered.access.deactivated() {
         let Some(noted) = deactivation(*user)? else {
             return Err(format!("the deactivation of {user} was answered with 200 and is not noted"));
         };
