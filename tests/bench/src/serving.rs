@@ -1,16 +1,23 @@
-//! An embedded store in a process of its own, so that its time and memory are counted apart.
+//! Embedded stores in processes of their own, so that their time and memory are counted apart.
 
+use crate::stack::BenchStack;
+use crate::world::BenchWorld;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::str::FromStr;
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::item::{Item, Key, Value};
+use torale_domain::storage::keys::Lanes;
 use torale_domain::values::digest;
 use torale_local::console::Console;
+use torale_local::process;
 use torale_local::store as local;
 use torale_platform::store::{Store, Usage};
 use torale_tools::audit::local_store;
@@ -79,6 +86,51 @@ pub async fn serve(port: u16) {
 
 fn folder(port: u16) -> PathBuf {
     std::env::temp_dir().join(format!("torale-bench-{port}"))
+}
+
+/// What a store in memory begins with. As text it is JSON.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct History {
+    /// The platform.
+    pub world: BenchWorld,
+    /// Lanes of the generation.
+    pub lanes: u32,
+}
+
+impl FromStr for History {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        serde_json::from_str(text)
+    }
+}
+
+/// A store in memory with a history, which this program serves when it is called with `--history` and [`History`]. It
+/// ends with this.
+pub struct ServedHistory {
+    /// Where it is served.
+    pub port: u16,
+    _process: process::Child,
+}
+
+impl ServedHistory {
+    /// Starts the process and waits until it has stored everything.
+    pub async fn start(history: &History) -> Self {
+        let mut command = process::command(std::env::current_exe().unwrap());
+        command.arg("--history").arg(serde_json::to_string(history).unwrap()).stdout(Stdio::piped());
+        let mut process = process::Child::start(command).unwrap();
+        let output = BufReader::new(process.process().stdout.take().unwrap());
+        let line = output.lines().next_line().await.unwrap();
+        let port = line.and_then(|line| line.parse().ok()).expect("the port of a store");
+        Self { port, _process: process }
+    }
+}
+
+/// Serves a store with a history, and prints its port once everything is stored.
+pub async fn serve_history(History { world, lanes }: History) {
+    let stack = BenchStack::with(&world, Lanes::new(lanes).unwrap()).await;
+    println!("{}", stack.port);
+    std::future::pending().await
 }
 
 /// Seconds of processor time that a process has used so far, its threads included.

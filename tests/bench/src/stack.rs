@@ -55,7 +55,7 @@ impl BenchStack {
 
     /// A store client of its own, whose answers are counted (`cost::store_bytes`).
     pub fn store(&self) -> Store {
-        Store::new(self.config().interceptor(CountStoreBytes))
+        counted_store(self.port)
     }
 
     async fn point_to(&self, lanes: Lanes) {
@@ -96,6 +96,11 @@ impl BenchStack {
         building.await.unwrap();
         importing.await.unwrap();
     }
+}
+
+/// A client of the store on a port, whose answers are counted (`cost::store_bytes`).
+pub fn counted_store(port: u16) -> Store {
+    Store::new(config(port).interceptor(CountStoreBytes))
 }
 
 /// The entity that some events are about, and their fold.

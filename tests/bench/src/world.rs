@@ -2,6 +2,7 @@
 
 use crate::NOW;
 use fastrand::Rng;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use torale_domain::values::time::{DAY, HOUR, MINUTE, Timestamp};
 use torale_testkit::events::{self, event};
@@ -22,7 +23,7 @@ const ERRORS: [((&str, &str), u8); 3] = [
 ];
 
 /// A platform of some size.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BenchWorld {
     /// The end of its history.
     pub now: Timestamp,

@@ -18,7 +18,8 @@ use torale_bench::cost::{self, Cost};
 use torale_bench::http::{self, HttpApi};
 use torale_bench::lambda::{self, Lambdas};
 use torale_bench::report::{BenchReport, BenchTarget, Table};
-use torale_bench::stack::BenchStack;
+use torale_bench::serving::{History, ServedHistory, serve_history};
+use torale_bench::stack::counted_store;
 use torale_bench::world::BenchWorld;
 use torale_bench::{NOW, percentile, short};
 use torale_domain::storage::keys::Lanes;
@@ -55,6 +56,9 @@ struct Arguments {
     /// Leave out the function binaries.
     #[arg(long)]
     no_functions: bool,
+    /// Serve a store with this history, and do nothing else.
+    #[arg(long, value_name = "JSON", exclusive = true)]
+    history: Option<History>,
 }
 
 /// The most time of a request over HTTP at the median, in milliseconds: of the statistics, and of any page.
@@ -89,8 +93,8 @@ struct Timing {
 }
 
 impl MeasuredInstance {
-    async fn over(stack: &BenchStack) -> Self {
-        let app = InstanceBuilder::over(stack.store()).start();
+    async fn over(store: &ServedHistory) -> Self {
+        let app = InstanceBuilder::over(counted_store(store.port)).start();
         let authentication = cost::around_handlers(&app).await;
         Self { app, authentication }
     }
@@ -285,7 +289,7 @@ const FUNCTIONS: [(&str, &str, &str); 9] = [
 ];
 
 /// The function binaries over a store. They read the real clock, so its history ends now.
-async fn functions(report: &mut BenchReport, lanes: Lanes, arguments: &Arguments) {
+async fn functions(report: &mut BenchReport, arguments: &Arguments) {
     let world = BenchWorld { now: clock::system(), ..BenchWorld::of(arguments.served) };
     let cases = cases::all(&world);
     let paths: BTreeSet<&str> = cases.iter().map(ReadCase::path).collect();
@@ -293,9 +297,9 @@ async fn functions(report: &mut BenchReport, lanes: Lanes, arguments: &Arguments
         let names = http::functions(&paths).await;
         lambda::build(names.iter().map(String::as_str));
     }
-    let stack = BenchStack::with(&world, lanes).await;
-    memory(report, &world, &stack).await;
-    over_http(report, &world, &cases, (&paths, stack.port), arguments).await;
+    let store = ServedHistory::start(&History { world: world.clone(), lanes: arguments.lanes }).await;
+    memory(report, &world, store.port).await;
+    over_http(report, &world, &cases, (&paths, store.port), arguments).await;
 }
 
 /// Every case over HTTP, with the binaries of each build in turns.
@@ -369,8 +373,8 @@ async fn over_http_of(case: &ReadCase, page: u64, builds: &[HttpApi], calls: usi
 }
 
 /// Each function as a process of its own.
-async fn memory(report: &mut BenchReport, world: &BenchWorld, stack: &BenchStack) {
-    let lambdas = Lambdas::start(stack.port).await;
+async fn memory(report: &mut BenchReport, world: &BenchWorld, store: u16) {
+    let lambdas = Lambdas::start(store).await;
     let note = format!(
         "The function binaries (release build), 50 requests each; {} executions, {} users, {} tasks. VmHWM of the process. A 503 means that this machine's store took longer than 2 s for a call.",
         world.executions, world.users, world.tasks
@@ -408,27 +412,30 @@ async fn memory(report: &mut BenchReport, world: &BenchWorld, stack: &BenchStack
     report.targets.push(BenchTarget { what, met: most.0 <= 128.0, found: most.1 });
 }
 
-/// The store has threads of its own, so that the CPU time of this one is that of the requests.
+const ABOUT: &str = "What a request costs over the embedded store (dynoxide, in memory, in a process of its own; units as \
+    it reports them, by DynamoDB's rules). Half of the executions begin in the first minute of an hour, 97% succeed, 3 \
+    error types. Pages have 50 rows; `errors`, `executions`, `tasks` and `users` without a page are the first. \"In \
+    all\" counts what the store client reports as reads; the write of the rate limit is not among it. Bytes from the \
+    store are those of its answers before they are parsed. CPU ms is the mean CPU time of the thread that runs the \
+    instance and its store client. Times are of this machine and this store, for comparison only.";
+
+/// A thread runs each instance and nothing else, so that its CPU time is that of the requests.
 fn main() {
     let arguments = Arguments::parse();
+    let functions_and_store = Runtime::new().unwrap();
+    if let Some(history) = arguments.history {
+        return functions_and_store.block_on(serve_history(history));
+    }
     cost::listen();
-    let about = "What a request costs over the embedded store (dynoxide, in memory, one process with the handlers; \
-        units as it reports them, by DynamoDB's rules). Half of the executions begin in the first minute of an hour, \
-        97% succeed, 3 error types. Pages have 50 rows; `errors`, `executions`, `tasks` and `users` without a page are \
-        the first. \"In all\" counts what the store client reports as reads; the write of the rate limit is not among \
-        it. Bytes from the store are those of its answers before they are parsed. CPU ms is the mean CPU time of the \
-        thread that runs the instance and its store client. Times are of this machine and this store, for comparison \
-        only.";
-    let mut report = BenchReport::new("read", about);
+    let mut report = BenchReport::new("read", ABOUT);
     report.is_trial =
         !arguments.only.is_empty() || arguments.no_functions || !arguments.sizes.contains(&PUBLISHED);
-    let lanes = Lanes::new(arguments.lanes).unwrap();
-    let (store, requests) =
-        (Runtime::new().unwrap(), Builder::new_current_thread().enable_all().build().unwrap());
+    let requests = Builder::new_current_thread().enable_all().build().unwrap();
     let mut run = |world: &BenchWorld, title: &str, cases: Vec<ReadCase>, found: &mut CostsByCase| {
-        let stack = store.block_on(BenchStack::with(world, lanes));
         let tables = requests.block_on(async {
-            let instance = MeasuredInstance::over(&stack).await;
+            let history = History { world: world.clone(), lanes: arguments.lanes };
+            let store = ServedHistory::start(&history).await;
+            let instance = MeasuredInstance::over(&store).await;
             Bench::new(&arguments, world, instance, title).measure(cases, found).await
         });
         tables.into_iter().for_each(|table| report.add(table));
@@ -446,7 +453,7 @@ fn main() {
     report.targets = targets(&found, "");
     report.targets.extend(targets(&crowded, ", in a crowded minute"));
     if !arguments.no_functions {
-        store.block_on(functions(&mut report, lanes, &arguments));
+        functions_and_store.block_on(functions(&mut report, &arguments));
     }
     report.finish();
 }
