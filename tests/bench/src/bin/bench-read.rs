@@ -88,7 +88,7 @@ struct MeasuredRequest {
 struct Timing {
     /// Each duration, sorted.
     times: Vec<f64>,
-    /// The mean CPU time of the thread of the instance.
+    /// The median CPU time of the thread of the instance.
     cpu: f64,
 }
 
@@ -116,16 +116,16 @@ impl MeasuredInstance {
     }
 
     async fn time(&self, case: &ReadCase, page: u64, calls: usize) -> Timing {
-        let mut times = Vec::new();
-        let cpu_before = cost::thread_cpu_ms();
+        let (mut times, mut cpu_times) = (Vec::new(), Vec::new());
         for _ in 0..calls {
-            let started = Instant::now();
+            let (started, cpu_before) = (Instant::now(), cost::thread_cpu_ms());
             self.body(case, page).await;
+            cpu_times.push(cost::thread_cpu_ms() - cpu_before);
             times.push(started.elapsed().as_secs_f64() * 1000.0);
         }
-        let cpu = (cost::thread_cpu_ms() - cpu_before) / calls as f64;
         times.sort_by(f64::total_cmp);
-        Timing { times, cpu }
+        cpu_times.sort_by(f64::total_cmp);
+        Timing { times, cpu: percentile(&cpu_times, 0.5) }
     }
 }
 
@@ -416,7 +416,7 @@ const ABOUT: &str = "What a request costs over the embedded store (dynoxide, in 
     it reports them, by DynamoDB's rules). Half of the executions begin in the first minute of an hour, 97% succeed, 3 \
     error types. Pages have 50 rows; `errors`, `executions`, `tasks` and `users` without a page are the first. \"In \
     all\" counts what the store client reports as reads; the write of the rate limit is not among it. Bytes from the \
-    store are those of its answers before they are parsed. CPU ms is the mean CPU time of the thread that runs the \
+    store are those of its answers before they are parsed. CPU ms is the median CPU time of the thread that runs the \
     instance and its store client. Times are of this machine and this store, for comparison only.";
 
 /// A thread runs each instance and nothing else, so that its CPU time is that of the requests.
