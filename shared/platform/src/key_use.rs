@@ -1,11 +1,11 @@
-//! When API keys were last used (`last_used_at`): stored at most once a minute for each key.
+//! When API keys were last used (`last_used_at`): stored once for each minute in which a key is used.
 
 use crate::store::{Store, Usage};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use torale_domain::values::ids::ApiKeyId;
-use torale_domain::values::time::{MINUTE, Timestamp};
+use torale_domain::values::time::Timestamp;
 
 /// The most keys that an instance remembers. When there are more, it forgets all of them.
 const REMEMBERED: usize = 1000;
@@ -19,7 +19,7 @@ pub(crate) struct KeyUseRecorder {
 }
 
 impl KeyUseRecorder {
-    /// Stores the use of a key, unless this instance did so less than a minute ago. A failure is only logged.
+    /// Stores the use of a key, unless this instance did so in the same minute. A failure is only logged.
     pub(crate) async fn record(&self, store: &Store, key: &ApiKeyId, now: Timestamp, usage: &Usage) {
         if !self.is_due(key, now) {
             return;
@@ -35,7 +35,7 @@ impl KeyUseRecorder {
 
     fn is_due(&self, key: &ApiKeyId, now: Timestamp) -> bool {
         let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        recorded.get(key).is_none_or(|at| now >= at.plus(MINUTE))
+        recorded.get(key).is_none_or(|at| at.floor_to_minute() < now.floor_to_minute())
     }
 
     /// Only a stored use is remembered: the caller may stop waiting before.

@@ -60,25 +60,27 @@ pub(super) async fn with_references<R: Reader, S: Summary>(
 }
 
 /// Reads what rows do not carry, and all users and tasks: one round trip; two if there are rows that do not say
-/// whose the execution is.
+/// whose the execution is, and one more if a replica lags behind the list: by what it says, an execution would not be
+/// listed.
 async fn complete<R: Reader, S: Summary>(
     reader: &R,
     carried: Vec<(ExecutionId, Carried<S>)>,
 ) -> Result<ExecutionListPage<S>, R::Error> {
     let owners = named(carried.iter().filter_map(|(_, carried)| carried.owners()));
     let without = carried.iter().filter(|(_, carried)| !matches!(carried, Carried::Summary(_)));
-    let without = without.map(|(id, _)| EntityKey::Execution(*id)).collect();
-    let mut referenced = ReferencedEntities::read_all(reader, owners, without).await?;
+    let without: Vec<_> = without.map(|(id, _)| EntityKey::Execution(*id)).collect();
+    let mut referenced =
+        ReferencedEntities::read_all(reader, owners.into_iter().chain(without.clone())).await?;
+    let lagging: Vec<_> =
+        without.into_iter().filter(|key| summary_of::<S>(referenced.entity(key)).is_none()).collect();
+    referenced.read_again(reader, lagging).await?;
     let mut unnamed = Vec::new();
     let mut rows = Vec::with_capacity(carried.len());
     for (id, carried) in carried {
         let named = carried.owners();
         let summary = match carried {
             Carried::Summary(summary) => Some(summary),
-            Carried::Owners(_) | Carried::Nothing => {
-                let entity = referenced.entity(&EntityKey::Execution(id));
-                entity.and_then(|entity| S::of(&Execution::of(&entity.state)?))
-            }
+            Carried::Owners(_) | Carried::Nothing => summary_of(referenced.entity(&EntityKey::Execution(id))),
         };
         let Some(summary) = summary else { continue };
         if named != Some(summary.owners()) {
@@ -88,6 +90,11 @@ async fn complete<R: Reader, S: Summary>(
     }
     referenced.read_more(reader, unnamed).await?;
     Ok(ExecutionListPage { rows, referenced })
+}
+
+/// What a list says of an execution; `None` if it does not list it.
+fn summary_of<S: Summary>(entity: Option<&Entity>) -> Option<S> {
+    S::of(&Execution::of(&entity?.state)?)
 }
 
 /// Each execution once: an execution that moved while the lists of two statuses were read is in both.
@@ -151,8 +158,7 @@ pub(super) async fn read_summaries<R: Reader, S: Summary>(
     let keys: Vec<Key> = ids.iter().map(|id| keys::execution(*id)).collect();
     let by_key: HashMap<&Key, ExecutionId> = keys.iter().zip(ids.iter().copied()).collect();
     let entities = read_entities(reader, &keys).await?.into_iter();
-    let summary =
-        |(key, entity): (Key, Entity)| Some((*by_key.get(&key)?, S::of(&Execution::of(&entity.state)?)?));
+    let summary = |(key, entity): (Key, Entity)| Some((*by_key.get(&key)?, summary_of(Some(&entity))?));
     Ok(entities.filter_map(summary).collect())
 }
 

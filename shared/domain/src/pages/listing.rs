@@ -104,7 +104,7 @@ impl ListRequest<'_> {
         let mut timeline = Timeline::of(window, &found);
         let total = timeline.total().rows_in_any(self.partitions);
         let rows = if near_top {
-            newest_first(rows, offset, limit)
+            newest_first(rows).into_iter().skip(offset).take(limit).collect()
         } else {
             let rows = usize::try_from(total).unwrap_or(0).saturating_sub(offset).min(limit);
             self.read_by_descent(reader, window, &mut timeline, rows).await?
@@ -116,8 +116,10 @@ impl ListRequest<'_> {
     /// minute, and reads its rows from there: as many as `expected`, if they have not changed since they were counted.
     ///
     /// The nodes also say where the page ends and which statuses have no rows on its days, so no more is read. Nodes
-    /// and rows come from different calls and replicas, and may disagree for a moment. If rows are missing, everything
-    /// is read, for one round trip more. A list of what runs alone is read whole at once: its rows go all the time.
+    /// and rows come from different calls and replicas, and may disagree for a moment. Where the hours of a day, or the
+    /// minutes of an hour, are too few for the page's first row, it begins below that day or hour. If rows are missing,
+    /// everything is read, for one round trip more. A list of what runs alone is read whole at once: its rows go all
+    /// the time.
     ///
     /// A row may still be missing from that one answer, and the next one be shown in its place, if nodes or rows are
     /// the newer ones and it is in a status that has none on these days by the nodes; see [`Self::counted_span`].
@@ -135,7 +137,6 @@ impl ListRequest<'_> {
         } else {
             self.find_by_minutes(reader, window, timeline, day).await?
         };
-        let Some(minute) = minute else { return Ok(Vec::new()) };
         let seconds = self.read_seconds(reader, window, minute).await?;
         let within = |position: PagePosition| match &seconds {
             Some(found) => position.within_seconds(self.list, self.partitions, found),
@@ -198,15 +199,18 @@ impl ListRequest<'_> {
         window: Window<'_>,
         timeline: &mut Timeline,
         (day, offset): (Day, usize),
-    ) -> Result<Option<PagePosition>, R::Error> {
+    ) -> Result<PagePosition, R::Error> {
         if !timeline.has_hours_of(day) {
             timeline.add(&reader.read(self.plan(window.hours_of(day))).await?);
         }
-        let Some((hour, offset)) = timeline.hour_of(self.partitions, day, offset) else { return Ok(None) };
+        let Some((hour, offset)) = timeline.hour_of(self.partitions, day, offset) else {
+            return Ok(PagePosition::below(day.start()));
+        };
         if !timeline.has_minutes_of(hour) {
             timeline.add(&reader.read(self.plan(window.minutes_of(hour))).await?);
         }
-        Ok(timeline.minute_of(self.partitions, (hour.start(), HOUR), offset))
+        let minute = timeline.minute_of(self.partitions, (hour.start(), HOUR), offset);
+        Ok(minute.unwrap_or_else(|| PagePosition::below(hour.start())))
     }
 
     /// Where the row at an offset of a day lies, of all its minutes. At most one round trip.
@@ -216,11 +220,12 @@ impl ListRequest<'_> {
         window: Window<'_>,
         timeline: &mut Timeline,
         (day, offset): (Day, usize),
-    ) -> Result<Option<PagePosition>, R::Error> {
+    ) -> Result<PagePosition, R::Error> {
         if !timeline.has_minutes_of(day.first_hour()) {
             timeline.add(&reader.read(self.plan(window.hour_nodes_from(day.first_hour()))).await?);
         }
-        Ok(timeline.minute_of(self.partitions, (day.start(), DAY), offset))
+        let minute = timeline.minute_of(self.partitions, (day.start(), DAY), offset);
+        Ok(minute.unwrap_or_else(|| PagePosition::below(day.start())))
     }
 
     /// The nodes that count a minute by seconds, if many rows share it. At most one round trip.
@@ -245,7 +250,7 @@ impl ListRequest<'_> {
         let end = keys::row_time(position.end());
         let ranges = self.newest_rows(reader, span, Some(end), position.skip + self.page.rows());
         let found = reader.read(self.plan(ReadPlan::ranges(ranges))).await?;
-        Ok(newest_first(found.ranges, position.skip, self.page.rows()))
+        Ok(newest_first(found.ranges).into_iter().skip(position.skip).take(self.page.rows()).collect())
     }
 
     /// Reads from the start of the minute or second in both directions: up to the first row of the page,
@@ -267,11 +272,10 @@ impl ListRequest<'_> {
             ranges.extend(self.newest_rows(reader, span, Some(start.clone()), older));
         }
         let mut found = reader.read(self.plan(ReadPlan::ranges(ranges))).await?;
-        let mut oldest: Vec<Item> = found.take_ranges(partitions).into_iter().flatten().collect();
-        oldest.sort_by(|a, b| a.key.sk.cmp(&b.key.sk));
-        oldest.truncate(newer);
-        let older = newest_first(found.ranges, 0, older);
-        Ok(oldest.into_iter().rev().chain(older).take(self.page.rows()).collect())
+        let upper = newest_first(found.take_ranges(partitions));
+        let too_new = upper.len().saturating_sub(newer);
+        let lower = newest_first(found.ranges).into_iter().take(older);
+        Ok(upper.into_iter().skip(too_new).chain(lower).take(self.page.rows()).collect())
     }
 
     fn plan(&self, reads: ReadPlan) -> ReadPlan {
@@ -308,11 +312,13 @@ impl ListRequest<'_> {
     }
 }
 
-/// The rows of some ranges in one order, newest first, from `skip` on and at most `limit`.
-fn newest_first(ranges: Vec<Vec<Item>>, skip: usize, limit: usize) -> Vec<Item> {
-    let mut all: Vec<Item> = ranges.into_iter().flatten().collect();
-    all.sort_by(|a, b| b.key.sk.cmp(&a.key.sk));
-    all.into_iter().skip(skip).take(limit).collect()
+/// The rows of some ranges in one order, newest first. One that moved to another status while they were read may be in
+/// two of them, at the same place of the order. It is one row of the list, and the one in the first range counts.
+fn newest_first(ranges: Vec<Vec<Item>>) -> Vec<Item> {
+    let mut rows: Vec<Item> = ranges.into_iter().flatten().collect();
+    rows.sort_by(|a, b| b.key.sk.cmp(&a.key.sk));
+    rows.dedup_by(|again, kept| again.key.sk == kept.key.sk);
+    rows
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub(super) fn hundredths<S: Serializer>(hundredths: &i128, serializer: S) -> Res
     serializer.serialize_f64(f64::from(small) / 100.0)
 }
 
-/// Two round trips near the top, four anywhere else.
+/// Two round trips near the top, four anywhere else; one more if a replica lags behind the ranking.
 ///
 /// # Errors
 /// If the store does not answer.
@@ -87,8 +87,8 @@ pub async fn answer<R: Reader>(reader: &R, query: &QueriesParameters) -> Result<
     })
 }
 
-/// Descends from the number of tasks to the first digits of the hash, and reads the ranking's
-/// rows from there.
+/// Descends from the number of tasks to the first digits of the hash, and reads the ranking's rows from there. Where
+/// fewer queries have that number than were counted a moment before, the page begins with the next smaller one.
 async fn read_by_descent<R: Reader>(
     reader: &R,
     blocks: &[Item],
@@ -98,33 +98,48 @@ async fn read_by_descent<R: Reader>(
     let Some(tasks) = ranking::tasks_at(blocks, offset) else { return Ok(Vec::new()) };
     let by_digits = keys::ranking_digits(tasks.slot);
     let found = reader.read(ReadPlan::gets([by_digits.clone()])).await?;
-    let digits = ranking::digits_at(found.items.get(&by_digits), tasks.skip);
-    let Some(digits) = digits else { return Ok(Vec::new()) };
-    let from = keys::ranking_from(tasks.slot, &digits.slot);
-    let range = ranking::rows(Some(from), digits.skip + limit);
+    let (from, skip) = match ranking::digits_at(found.items.get(&by_digits), tasks.skip) {
+        Some(digits) => (keys::ranking_from(tasks.slot, &digits.slot), digits.skip),
+        None => (keys::ranking_from(tasks.slot.saturating_sub(1), ""), 0),
+    };
+    let range = ranking::rows(Some(from), skip + limit);
     let found = reader.read(ReadPlan::ranges(vec![range])).await?;
-    Ok(found.ranges.into_iter().flatten().skip(digits.skip).collect())
+    Ok(found.ranges.into_iter().flatten().skip(skip).collect())
 }
 
-/// The queries that some rows of the ranking stand for, in their order: one round trip;
-/// none without rows.
+/// The queries that some rows of the ranking stand for, in their order: one round trip; none without rows. One that a
+/// lagging replica does not have yet costs another, strongly consistent.
 pub(super) async fn read_rows<R: Reader>(reader: &R, ranked: &[Item]) -> Result<Vec<QueryRow>, R::Error> {
-    if ranked.is_empty() {
+    let hashes: Vec<_> = ranked.iter().filter_map(|row| keys::ranking_query(&row.key)).collect();
+    let rows = read_queries(reader, &hashes, false).await?;
+    let missing = hashes.into_iter().zip(&rows).filter(|(_, row)| row.is_none()).map(|(hash, _)| hash);
+    let mut again = read_queries(reader, &missing.collect::<Vec<_>>(), true).await?.into_iter();
+    // A query whose last task was removed between the two reads no longer exists.
+    Ok(rows.into_iter().filter_map(|row| row.or_else(|| again.next().flatten())).collect())
+}
+
+/// The queries with some hashes: one round trip; none without hashes.
+async fn read_queries<R: Reader>(
+    reader: &R,
+    hashes: &[&str],
+    consistent: bool,
+) -> Result<Vec<Option<QueryRow>>, R::Error> {
+    if hashes.is_empty() {
         return Ok(Vec::new());
     }
-    let hashes: Vec<_> = ranked.iter().filter_map(|row| keys::ranking_query(&row.key)).collect();
     let lanes = reader.lanes();
     let items: Vec<Vec<Item>> = if lanes.count() <= FEW_LANES {
-        let keys = hashes.iter().copied().flat_map(|hash| query_keys(hash, lanes));
-        let found = reader.read(ReadPlan::gets(keys)).await?.items;
-        let of_query = |hash| query_keys(hash, lanes).filter_map(|key| found.get(&key).cloned()).collect();
-        hashes.into_iter().map(of_query).collect()
+        let keys = hashes.iter().flat_map(|hash| query_keys(hash, lanes));
+        let found = reader.read(ReadPlan { consistent, ..ReadPlan::gets(keys) }).await?.items;
+        let of_query =
+            |hash: &&str| query_keys(hash, lanes).filter_map(|key| found.get(&key).cloned()).collect();
+        hashes.iter().map(of_query).collect()
     } else {
-        let range = |hash| Range { pk: keys::query_partition(hash), ..Range::default() };
-        reader.read(ReadPlan::ranges(hashes.into_iter().map(range).collect())).await?.ranges
+        let range = |hash: &&str| Range { pk: keys::query_partition(hash), ..Range::default() };
+        let plan = ReadPlan::ranges(hashes.iter().map(range).collect());
+        reader.read(ReadPlan { consistent, ..plan }).await?.ranges
     };
-    // A query whose last task was removed between the two reads no longer exists.
-    Ok(items.iter().filter_map(|items| query_row(items)).collect())
+    Ok(items.iter().map(|items| query_row(items)).collect())
 }
 
 /// Up to so many lanes, the items of queries are read by their keys: few calls. With more, each query's are a range:

@@ -21,7 +21,7 @@ impl ReferencedEntities {
         reader: &R,
         owners: impl IntoIterator<Item = Owners>,
     ) -> Result<Self, R::Error> {
-        Self::read_all(reader, named(owners), Vec::new()).await
+        Self::read_all(reader, named(owners)).await
     }
 
     /// Reads more tasks and users: one round trip; none if there are none.
@@ -51,26 +51,31 @@ impl ReferencedEntities {
         Ok(Self::load(&reader.read(plan).await?.items)?)
     }
 
-    /// Reads some entities that are named, and some that exist, without totals: one round trip; none if there are none.
-    /// One of the latter that a lagging replica does not have yet costs another, strongly consistent.
+    /// Reads some entities, without the totals of tasks: one round trip; none if there are none.
     pub(super) async fn read_all<R: Reader>(
         reader: &R,
-        named: Vec<EntityKey>,
-        existing: Vec<EntityKey>,
+        entities: impl IntoIterator<Item = EntityKey>,
     ) -> Result<Self, R::Error> {
-        let keys = |entities: Vec<EntityKey>| entities.iter().map(keys::entity).collect::<BTreeSet<Key>>();
-        let (named, existing) = (keys(named), keys(existing));
-        if named.is_empty() && existing.is_empty() {
+        let keys: BTreeSet<Key> = entities.into_iter().map(|entity| keys::entity(&entity)).collect();
+        if keys.is_empty() {
             return Ok(Self { entities: HashMap::new() });
         }
-        let all: BTreeSet<Key> = named.iter().chain(&existing).cloned().collect();
-        let mut items = reader.read(ReadPlan::gets(all).only(&STATE_ATTRIBUTES)).await?.items;
-        let missing: Vec<Key> = existing.into_iter().filter(|key| !items.contains_key(key)).collect();
-        if !missing.is_empty() {
-            let plan = ReadPlan::gets(missing).only(&STATE_ATTRIBUTES).consistent();
-            items.extend(reader.read(plan).await?.items);
+        Ok(Self::load(&reader.read(ReadPlan::gets(keys).only(&STATE_ATTRIBUTES)).await?.items)?)
+    }
+
+    /// Reads entities again that a lagging replica may not have as they are: one round trip, strongly consistent; none
+    /// if there are none.
+    pub(super) async fn read_again<R: Reader>(
+        &mut self,
+        reader: &R,
+        entities: impl IntoIterator<Item = EntityKey>,
+    ) -> Result<(), R::Error> {
+        let keys: BTreeSet<Key> = entities.into_iter().map(|entity| keys::entity(&entity)).collect();
+        if !keys.is_empty() {
+            let plan = ReadPlan::gets(keys).only(&STATE_ATTRIBUTES).consistent();
+            self.entities.extend(Self::load(&reader.read(plan).await?.items)?.entities);
         }
-        Ok(Self::load(&items)?)
+        Ok(())
     }
 
     fn load(items: &HashMap<Key, Item>) -> Result<Self, Corrupt> {
@@ -118,15 +123,22 @@ pub(super) async fn read_entities<R: Reader>(
     reader: &R,
     keys: &[Key],
 ) -> Result<Vec<(Key, Entity)>, R::Error> {
+    let items = read_items(reader, keys).await?;
+    let found = keys.iter().filter_map(|key| items.get(key));
+    let entities = found.map(|item| Ok((item.key.clone(), Entity::load(Some(item))?)));
+    Ok(entities.collect::<Result<_, Corrupt>>()?)
+}
+
+/// The items with these keys: one round trip; none without keys. Those that a lagging replica does not have yet cost
+/// another round trip, strongly consistent.
+pub(super) async fn read_items<R: Reader>(reader: &R, keys: &[Key]) -> Result<HashMap<Key, Item>, R::Error> {
     if keys.is_empty() {
-        return Ok(Vec::new());
+        return Ok(HashMap::new());
     }
     let mut items = reader.read(ReadPlan::gets(keys.iter().cloned())).await?.items;
     let missing: Vec<Key> = keys.iter().filter(|key| !items.contains_key(key)).cloned().collect();
     if !missing.is_empty() {
         items.extend(reader.read(ReadPlan::gets(missing).consistent()).await?.items);
     }
-    let found = keys.iter().filter_map(|key| items.get(key));
-    let entities = found.map(|item| Ok((item.key.clone(), Entity::load(Some(item))?)));
-    Ok(entities.collect::<Result<_, Corrupt>>()?)
+    Ok(items)
 }

@@ -113,7 +113,9 @@ pub async fn answer<R: Reader>(
         rows: RowContent::Summaries,
     };
     let listed = request.read(reader).await?;
-    let schedules = read_summaries(reader, &listed.rows).await?;
+    let mut schedules = read_summaries(reader, &listed.rows).await?;
+    // One that its row does not carry may have been paused since the row was read.
+    schedules.retain(|(_, paused)| query.include_paused || !paused);
     let owners = schedules.iter().map(|(schedule, _)| schedule.owners);
     let referenced = ReferencedEntities::read_users_and_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);

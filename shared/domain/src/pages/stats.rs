@@ -1,6 +1,7 @@
 //! GET /admin/stats: the platform's numbers (docs/contract/http.md, "GET /admin/stats").
 
 use super::list_parameters::{average, last_hours};
+use super::referenced_entities::read_items;
 use crate::projections::index::{Measure, Timeline, Window};
 use crate::projections::ranking;
 use crate::storage::item::{Item, Key};
@@ -89,7 +90,8 @@ const DAY_HOURS: u64 = 24;
 const WEEK_HOURS: u64 = 7 * 24;
 const MONTH_HOURS: u64 = 30 * 24;
 
-/// One round trip, however much data there is; two if one of the popular queries is too long for its row.
+/// One round trip, however much data there is; two if one of the popular queries is too long for its row, and one more
+/// if a replica lags behind its row.
 ///
 /// # Errors
 /// If the store does not answer.
@@ -138,7 +140,7 @@ pub async fn answer<R: Reader>(reader: &R, now: Timestamp) -> Result<StatsAnswer
 }
 
 /// The queries of some rows of the ranking, in their order: no round trip; one if there are rows that do not
-/// carry their query.
+/// carry their query, and one more if a replica lags behind them.
 async fn popular<R: Reader>(reader: &R, ranked: &[Item]) -> Result<Vec<PopularQuery>, R::Error> {
     let carried: Option<Vec<_>> = ranked.iter().map(ranking::carried).collect();
     if let Some(carried) = carried {
@@ -147,9 +149,9 @@ async fn popular<R: Reader>(reader: &R, ranked: &[Item]) -> Result<Vec<PopularQu
     }
     let keys: Vec<Key> =
         ranked.iter().filter_map(|row| keys::ranking_query(&row.key)).map(keys::query).collect();
-    let found = reader.read(ReadPlan::gets(keys.iter().cloned())).await?;
+    let found = read_items(reader, &keys).await?;
     // A query whose last task was removed between the two reads no longer exists.
-    let totals = keys.iter().filter_map(|key| found.items.get(key));
+    let totals = keys.iter().filter_map(|key| found.get(key));
     let popular = |totals: &Item| PopularQuery {
         query: totals.text("query").unwrap_or_default().to_owned(),
         count: totals.number("tasks"),

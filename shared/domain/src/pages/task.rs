@@ -87,8 +87,8 @@ pub async fn answer<R: Reader>(
     let mut parts: Vec<Schedule<'_>> = entities.iter().map(|part| Schedule::of(&part.state)).collect();
     parts.sort_by(|a, b| order(b).cmp(&order(a)));
     let owners = parts.iter().filter_map(|part| part.created.map(|(created, _)| created.user_id));
-    let owners = owners.chain([user_id]).map(EntityKey::User).collect();
-    let referenced = ReferencedEntities::read_all(reader, owners, Vec::new()).await?;
+    let owners = owners.chain([user_id]).map(EntityKey::User);
+    let referenced = ReferencedEntities::read_all(reader, owners).await?;
     let recent = schedules::recent_executions(&entity.totals, now);
     let mut runs = NextRuns::after(now);
     let schedules: Vec<ScheduleRow> = parts

@@ -8,6 +8,7 @@ use super::referenced_entities::ReferencedEntities;
 use crate::calendar::NextRuns;
 use crate::entities::readings::{Execution, ExecutionStatus, Task, TaskState};
 use crate::projections::entity::Entity;
+use crate::projections::views::task::partition;
 use crate::projections::views::{self, TaskTotals};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
 use crate::storage::item::Item;
@@ -108,6 +109,18 @@ pub struct LastExecution {
     pub started_at: Timestamp,
 }
 
+impl TasksParameters {
+    /// Whether a task is wanted; not if it is deleted or was never created.
+    fn wants(&self, task: &Task<'_>) -> bool {
+        let is_of = |user: UserId| self.user_id.is_none_or(|wanted| user == wanted);
+        let searches = |wanted: &RecordedText| task.query == Some(&*wanted.text);
+        task.user_id.is_some_and(is_of)
+            && !task.deleted
+            && self.state.is_none_or(|wanted| partition(task.state) == wanted)
+            && self.search_query.as_ref().is_none_or(searches)
+    }
+}
+
 /// Three round trips near the top, at most five anywhere else, and there one more while rows move; one more if a task
 /// has more than two unpaused schedules, and one if a replica lags behind the list.
 ///
@@ -145,7 +158,7 @@ pub async fn answer<R: Reader>(
     let listed = request.read(reader).await?;
     let id = |row: &Item| keys::row_task(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no task"));
     let ids = listed.rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
-    let tasks = rows(reader, &ids, now).await?;
+    let tasks = rows(reader, &ids, (query, now)).await?;
     Ok(TasksPage { tasks, total: listed.total, page: query.page.page, limit: query.page.limit })
 }
 
@@ -178,22 +191,27 @@ impl Summary {
     }
 }
 
-/// Some tasks, in their order: two round trips; none without ids. A task that was removed since its row
-/// was read is left out.
-async fn rows<R: Reader>(reader: &R, ids: &[TaskId], now: Timestamp) -> Result<Vec<TaskRow>, R::Error> {
+/// Some tasks, in their order: two round trips; none without ids. A task that has changed since its row was read, so
+/// that it is no longer wanted, is left out.
+async fn rows<R: Reader>(
+    reader: &R,
+    ids: &[TaskId],
+    (query, now): (&TasksParameters, Timestamp),
+) -> Result<Vec<TaskRow>, R::Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let summaries = whole(reader, ids).await?;
+    let summaries = wanted(reader, ids, query).await?;
     let owners = summaries.iter().filter_map(|one| Task::of(&one.entity.state).user_id);
-    let owners = owners.map(EntityKey::User).collect();
-    let last = summaries.iter().filter_map(|one| one.last).map(EntityKey::Execution).collect();
-    let referenced = ReferencedEntities::read_all(reader, owners, last).await?;
+    let last: Vec<_> = summaries.iter().filter_map(|one| one.last).map(EntityKey::Execution).collect();
+    let entities = owners.map(EntityKey::User).chain(last.iter().cloned());
+    let mut referenced = ReferencedEntities::read_all(reader, entities).await?;
+    let missing: Vec<_> = last.into_iter().filter(|last| referenced.entity(last).is_none()).collect();
+    referenced.read_again(reader, missing).await?;
     let mut runs = NextRuns::after(now);
     let mut row = |one: &Summary| {
         let task = Task::of(&one.entity.state);
-        let user = task.user_id.filter(|_| !task.deleted)?;
-        let row = row(one.id, (&task, user), &one.entity.totals, &referenced)?;
+        let row = row(one.id, (&task, task.user_id?), &one.entity.totals, &referenced)?;
         let last = one.last.and_then(|id| Some((id, referenced.entity(&EntityKey::Execution(id))?)));
         let last = last.and_then(|(id, entity)| Some(last_execution(id, &Execution::of(&entity.state)?)));
         Some(TaskRow { last_execution: last, next_run_time: one.next_run(&mut runs), ..row })
@@ -201,17 +219,22 @@ async fn rows<R: Reader>(reader: &R, ids: &[TaskId], now: Timestamp) -> Result<V
     Ok(summaries.iter().filter_map(&mut row).collect())
 }
 
-/// What the partitions of some tasks say. Where a lagging replica does not have a task's creation yet, it
-/// is read again, strongly consistent: one more round trip, only then.
-async fn whole<R: Reader>(reader: &R, ids: &[TaskId]) -> Result<Vec<Summary>, R::Error> {
+/// What the partitions of the wanted ones of some tasks say. A task that is not wanted by what a replica says, which may
+/// lag behind the list, is read again, strongly consistent: one more round trip, only then.
+async fn wanted<R: Reader>(
+    reader: &R,
+    ids: &[TaskId],
+    query: &TasksParameters,
+) -> Result<Vec<Summary>, R::Error> {
+    let is_wanted = |one: &Summary| query.wants(&Task::of(&one.entity.state));
     let mut summaries = read_summaries(reader, ids, false).await?;
-    let lagging: Vec<&mut Summary> =
-        summaries.iter_mut().filter(|one| Task::of(&one.entity.state).user_id.is_none()).collect();
-    if !lagging.is_empty() {
-        let ids: Vec<TaskId> = lagging.iter().map(|one| one.id).collect();
+    let doubtful: Vec<&mut Summary> = summaries.iter_mut().filter(|one| !is_wanted(one)).collect();
+    if !doubtful.is_empty() {
+        let ids: Vec<TaskId> = doubtful.iter().map(|one| one.id).collect();
         let again = read_summaries(reader, &ids, true).await?;
-        lagging.into_iter().zip(again).for_each(|(one, again)| *one = again);
+        doubtful.into_iter().zip(again).for_each(|(one, again)| *one = again);
     }
+    summaries.retain(is_wanted);
     Ok(summaries)
 }
 

@@ -50,6 +50,11 @@ pub(super) async fn read<R: Reader>(
     Ok(Matches { users, total: matches.len(), capped })
 }
 
+/// Whether a search for a text finds an email.
+pub(super) fn finds(text: &str, email: &str) -> bool {
+    case_folded(email).starts_with(&case_folded(text))
+}
+
 async fn read_range<R: Reader>(reader: &R, range: Range) -> Result<Vec<Item>, R::Error> {
     Ok(reader.read(ReadPlan::ranges(vec![range]).consistent()).await?.ranges.into_iter().flatten().collect())
 }

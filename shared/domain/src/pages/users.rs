@@ -106,7 +106,7 @@ pub async fn answer<R: Reader>(
     let (page, limit) = (query.page.page, query.page.limit);
     if let Some(q) = &query.q {
         let matches = user_search::read(reader, &q.text, query.active_only, query.page).await?;
-        let users = read_users(reader, &matches.users, &cuts).await?;
+        let users = read_users(reader, &matches.users, &cuts, query).await?;
         let total = i128::try_from(matches.total).unwrap_or(i128::MAX);
         return Ok(UsersPage { users, total, total_capped: Some(matches.capped), page, limit });
     }
@@ -126,7 +126,7 @@ pub async fn answer<R: Reader>(
     let listed = request.read(reader).await?;
     let id = |row: &Item| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user"));
     let ids = listed.rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
-    let users = read_users(reader, &ids, &cuts).await?;
+    let users = read_users(reader, &ids, &cuts, query).await?;
     Ok(UsersPage { users, total: listed.total, total_capped: None, page, limit })
 }
 
@@ -149,12 +149,22 @@ impl ActivityCuts {
     }
 }
 
+impl UsersParameters {
+    /// Whether a user is wanted: one may have changed since the list was read.
+    fn wants(&self, user: &UserRow) -> bool {
+        let begins =
+            |q: &RecordedText| user_search::finds(&q.text, user.email.as_deref().unwrap_or_default());
+        (!self.active_only || matches!(user.state, UserState::Active)) && self.q.as_ref().is_none_or(begins)
+    }
+}
+
 /// Reads the partition of each user, from the first day that is counted on: one round trip;
-/// none without users.
+/// none without users. Those who are no longer wanted are left out.
 async fn read_users<R: Reader>(
     reader: &R,
     ids: &[UserId],
     cuts: &ActivityCuts,
+    query: &UsersParameters,
 ) -> Result<Vec<UserRow>, R::Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -163,7 +173,8 @@ async fn read_users<R: Reader>(
     let plan = ReadPlan::ranges(ranges).consistent();
     let found = reader.read(plan).await?;
     let users = ids.iter().zip(&found.ranges).map(|(id, items)| row(*id, items, cuts));
-    Ok(users.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+    let users = users.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+    Ok(users.into_iter().filter(|user| query.wants(user)).collect())
 }
 
 /// The row of a user from the items of their partition; `None` if the user was removed since the

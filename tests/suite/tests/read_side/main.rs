@@ -7,5 +7,6 @@ mod details;
 mod direct;
 mod filters;
 mod health;
+mod moments;
 mod paging;
 mod series;

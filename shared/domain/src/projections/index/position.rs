@@ -43,6 +43,11 @@ pub(super) const fn counted_by_seconds(list: FilteredIndex<'_>) -> Option<Index>
 }
 
 impl PagePosition {
+    /// Of a page that begins with the newest row before a time.
+    pub const fn below(end: Timestamp) -> Self {
+        Self { start: end.plus(-MINUTE), millis: MINUTE, skip: 0, rows: 0 }
+    }
+
     /// The end of its minute or second.
     pub const fn end(self) -> Timestamp {
         self.start.plus(self.millis)

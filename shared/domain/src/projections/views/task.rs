@@ -54,6 +54,15 @@ pub(super) fn contributions(id: TaskId, state: &State, totals: &TaskTotals, lane
         .fold(counted, |counted, (name, amount)| counted.sum(executions.clone(), name, amount))
 }
 
+/// The status partition of the tasks in a state.
+pub(crate) const fn partition(state: TaskState) -> StatusPartition {
+    match state {
+        TaskState::Active => StatusPartition::Active,
+        TaskState::Paused => StatusPartition::Paused,
+        TaskState::Completed => StatusPartition::Completed,
+    }
+}
+
 /// With the rows of a task in the list of all, by state, in that of its user, and in that of its query.
 fn with_rows(
     counted: Contributions,
@@ -62,11 +71,12 @@ fn with_rows(
     (task, user, query): (&Task<'_>, UserId, &str),
 ) -> Contributions {
     let Some(at) = task.created_at else { return counted };
-    let (partition, active, paused) = match task.state {
-        TaskState::Active => (StatusPartition::Active, 1, 0),
-        TaskState::Paused => (StatusPartition::Paused, 0, 1),
-        TaskState::Completed => (StatusPartition::Completed, 0, 0),
+    let (active, paused) = match task.state {
+        TaskState::Active => (1, 0),
+        TaskState::Paused => (0, 1),
+        TaskState::Completed => (0, 0),
     };
+    let partition = partition(task.state);
     let states = Sums::of_rows(1).with(Measure::Active, active).with(Measure::Paused, paused);
     let hash = keys::query_hash(query);
     let filters = [IndexFilter::User(user), IndexFilter::Query(&hash)];
