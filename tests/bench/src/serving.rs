@@ -90,14 +90,14 @@ fn folder(port: u16) -> PathBuf {
 
 /// What a store in memory begins with. As text it is JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct History {
+pub struct BenchHistory {
     /// The platform.
     pub world: BenchWorld,
     /// Lanes of the generation.
     pub lanes: u32,
 }
 
-impl FromStr for History {
+impl FromStr for BenchHistory {
     type Err = serde_json::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -105,8 +105,8 @@ impl FromStr for History {
     }
 }
 
-/// A store in memory with a history, which this program serves when it is called with `--history` and [`History`]. It
-/// ends with this.
+/// A store in memory with a history, which this program serves when it is called with `--history` and
+/// [`BenchHistory`]. It ends with this.
 pub struct ServedHistory {
     /// Where it is served.
     pub port: u16,
@@ -115,7 +115,7 @@ pub struct ServedHistory {
 
 impl ServedHistory {
     /// Starts the process and waits until it has stored everything.
-    pub async fn start(history: &History) -> Self {
+    pub async fn start(history: &BenchHistory) -> Self {
         let mut command = process::command(std::env::current_exe().unwrap());
         command.arg("--history").arg(serde_json::to_string(history).unwrap()).stdout(Stdio::piped());
         let mut process = process::Child::start(command).unwrap();
@@ -127,7 +127,7 @@ impl ServedHistory {
 }
 
 /// Serves a store with a history, and prints its port once everything is stored.
-pub async fn serve_history(History { world, lanes }: History) {
+pub async fn serve_history(BenchHistory { world, lanes }: BenchHistory) {
     let stack = BenchStack::with(&world, Lanes::new(lanes).unwrap()).await;
     println!("{}", stack.port);
     std::future::pending().await

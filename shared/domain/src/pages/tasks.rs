@@ -219,8 +219,8 @@ async fn rows<R: Reader>(
     Ok(summaries.iter().filter_map(&mut row).collect())
 }
 
-/// What the partitions of the wanted ones of some tasks say. A task that is not wanted by what a replica says, which may
-/// lag behind the list, is read again, strongly consistent: one more round trip, only then.
+/// What the partitions of those tasks say that are wanted. One that is not wanted by what a replica says, which may lag
+/// behind the list, is read again, strongly consistent: one more round trip, only then.
 async fn wanted<R: Reader>(
     reader: &R,
     ids: &[TaskId],

@@ -18,7 +18,7 @@ use torale_bench::cost::{self, Cost};
 use torale_bench::http::{self, HttpApi};
 use torale_bench::lambda::{self, Lambdas};
 use torale_bench::report::{BenchReport, BenchTarget, Table};
-use torale_bench::serving::{History, ServedHistory, serve_history};
+use torale_bench::serving::{BenchHistory, ServedHistory, serve_history};
 use torale_bench::stack::counted_store;
 use torale_bench::world::BenchWorld;
 use torale_bench::{NOW, percentile, short};
@@ -58,7 +58,7 @@ struct Arguments {
     no_functions: bool,
     /// Serve a store with this history, and do nothing else.
     #[arg(long, value_name = "JSON", exclusive = true)]
-    history: Option<History>,
+    history: Option<BenchHistory>,
 }
 
 /// The most time of a request over HTTP at the median, in milliseconds: of the statistics, and of any page.
@@ -297,7 +297,7 @@ async fn functions(report: &mut BenchReport, arguments: &Arguments) {
         let names = http::functions(&paths).await;
         lambda::build(names.iter().map(String::as_str));
     }
-    let store = ServedHistory::start(&History { world: world.clone(), lanes: arguments.lanes }).await;
+    let store = ServedHistory::start(&BenchHistory { world: world.clone(), lanes: arguments.lanes }).await;
     memory(report, &world, store.port).await;
     over_http(report, &world, &cases, (&paths, store.port), arguments).await;
 }
@@ -433,7 +433,7 @@ fn main() {
     let requests = Builder::new_current_thread().enable_all().build().unwrap();
     let mut run = |world: &BenchWorld, title: &str, cases: Vec<ReadCase>, found: &mut CostsByCase| {
         let tables = requests.block_on(async {
-            let history = History { world: world.clone(), lanes: arguments.lanes };
+            let history = BenchHistory { world: world.clone(), lanes: arguments.lanes };
             let store = ServedHistory::start(&history).await;
             let instance = MeasuredInstance::over(&store).await;
             Bench::new(&arguments, world, instance, title).measure(cases, found).await
