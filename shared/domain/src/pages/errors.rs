@@ -116,11 +116,10 @@ pub async fn answer<R: Reader>(
         consistent: false,
         rows: RowContent::Summaries,
     };
-    let found = execution_list::read_execution_list(reader, &request).await?;
-    // Of an error that its row does not carry the type may have changed since the row was read.
     let wanted = |error: &ErrorSummary| query.wants(error);
+    let found = execution_list::read_execution_list(reader, &request, wanted).await?;
     Ok(ErrorsPage {
-        errors: page_rows(found.page, wanted),
+        errors: page_rows(found.page),
         total: found.total,
         error_types: most_first(found.timeline.tags()),
     })
@@ -156,7 +155,7 @@ async fn of_task<R: Reader>(
     failed.sort_by_key(|(id, error)| Reverse((error.occurred_at, *id)));
     let total = i128::try_from(failed.len()).unwrap_or(i128::MAX);
     let page = failed.into_iter().skip(query.page.offset()).take(query.page.rows()).collect();
-    let errors = page_rows(execution_list::with_references(reader, page).await?, wanted);
+    let errors = page_rows(execution_list::with_references(reader, page).await?);
     Ok(ErrorsPage { errors, total, error_types })
 }
 
@@ -168,7 +167,7 @@ fn most_first(types: &BTreeMap<String, i128>) -> Vec<(String, i128)> {
     types
 }
 
-fn page_rows(page: ExecutionListPage<ErrorSummary>, wanted: impl Fn(&ErrorSummary) -> bool) -> Vec<ErrorRow> {
+fn page_rows(page: ExecutionListPage<ErrorSummary>) -> Vec<ErrorRow> {
     let ExecutionListPage { rows, referenced } = page;
     let row = |(execution_id, error): (ExecutionId, ErrorSummary)| {
         let Owners { task_id, user_id } = error.owners;
@@ -184,5 +183,5 @@ fn page_rows(page: ExecutionListPage<ErrorSummary>, wanted: impl Fn(&ErrorSummar
             occurred_at: error.occurred_at,
         }
     };
-    rows.into_iter().filter(|(_, error)| wanted(error)).map(row).collect()
+    rows.into_iter().map(row).collect()
 }

@@ -1,7 +1,7 @@
 //! Lists whose rows stand for executions: what the list of executions and the list of errors have in common.
 
 use super::listing::{ListRequest, ListResult};
-use super::referenced_entities::{ReferencedEntities, named, read_entities};
+use super::referenced_entities::{ReferencedEntities, named, read_listed};
 use crate::entities::readings::Execution;
 use crate::projections::entity::Entity;
 use crate::projections::index::Timeline;
@@ -34,10 +34,11 @@ pub(super) struct ExecutionListPage<S> {
 /// Reads the page and its users and tasks: two round trips near the top, at most five
 /// anywhere else, six in a crowded minute, and there one more while rows move; one more if an earlier release has
 /// written rows of the page. Of an execution that is found in two statuses, as it moved between two reads, the row of
-/// its end is shown. One that is found in none is missing from that one answer.
+/// its end is shown. One that is found in none is missing from that one answer, as is one that is not wanted by then.
 pub(super) async fn read_execution_list<R: Reader, S: Summary>(
     reader: &R,
     request: &ListRequest<'_>,
+    wanted: impl Fn(&S) -> bool,
 ) -> Result<ExecutionListResult<S>, R::Error> {
     let ListResult { rows, total, timeline } = request.read(reader).await?;
     let mut carried = Vec::with_capacity(rows.len());
@@ -46,7 +47,7 @@ pub(super) async fn read_execution_list<R: Reader, S: Summary>(
         carried.push((id, S::load(row)?));
     }
     let carried = without_repeated(carried);
-    Ok(ExecutionListResult { page: complete(reader, carried).await?, total, timeline })
+    Ok(ExecutionListResult { page: complete(reader, carried, wanted).await?, total, timeline })
 }
 
 /// Executions with their users and tasks: one round trip; none without executions.
@@ -65,14 +66,16 @@ pub(super) async fn with_references<R: Reader, S: Summary>(
 async fn complete<R: Reader, S: Summary>(
     reader: &R,
     carried: Vec<(ExecutionId, Carried<S>)>,
+    wanted: impl Fn(&S) -> bool,
 ) -> Result<ExecutionListPage<S>, R::Error> {
     let owners = named(carried.iter().filter_map(|(_, carried)| carried.owners()));
     let without = carried.iter().filter(|(_, carried)| !matches!(carried, Carried::Summary(_)));
     let without: Vec<_> = without.map(|(id, _)| EntityKey::Execution(*id)).collect();
     let mut referenced =
         ReferencedEntities::read_all(reader, owners.into_iter().chain(without.clone())).await?;
+    let wanted_of = |entity: Option<&Entity>| summary_of(entity).filter(&wanted);
     let lagging: Vec<_> =
-        without.into_iter().filter(|key| summary_of::<S>(referenced.entity(key)).is_none()).collect();
+        without.into_iter().filter(|key| wanted_of(referenced.entity(key)).is_none()).collect();
     referenced.read_again(reader, lagging).await?;
     let mut unnamed = Vec::new();
     let mut rows = Vec::with_capacity(carried.len());
@@ -80,7 +83,7 @@ async fn complete<R: Reader, S: Summary>(
         let named = carried.owners();
         let summary = match carried {
             Carried::Summary(summary) => Some(summary),
-            Carried::Owners(_) | Carried::Nothing => summary_of(referenced.entity(&EntityKey::Execution(id))),
+            Carried::Owners(_) | Carried::Nothing => wanted_of(referenced.entity(&EntityKey::Execution(id))),
         };
         let Some(summary) = summary else { continue };
         if named != Some(summary.owners()) {
@@ -157,9 +160,10 @@ pub(super) async fn read_summaries<R: Reader, S: Summary>(
 ) -> Result<Vec<(ExecutionId, S)>, R::Error> {
     let keys: Vec<Key> = ids.iter().map(|id| keys::execution(*id)).collect();
     let by_key: HashMap<&Key, ExecutionId> = keys.iter().zip(ids.iter().copied()).collect();
-    let entities = read_entities(reader, &keys).await?.into_iter();
-    let summary = |(key, entity): (Key, Entity)| Some((*by_key.get(&key)?, summary_of(Some(&entity))?));
-    Ok(entities.filter_map(summary).collect())
+    // One of which there is no summary, as it has not failed, is no sign of a lagging replica.
+    let found = read_listed(reader, &keys, |entity| Some(summary_of(Some(entity)))).await?.into_iter();
+    let summary = |(key, summary): (Key, Option<S>)| Some((*by_key.get(&key)?, summary?));
+    Ok(found.filter_map(summary).collect())
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub struct ExecutionsParameters {
     page: PageRequest,
 }
 
+/// Running ones come last: of two rows of an execution that ends while they are read, the first one counts.
 const STATUSES: [(&str, StatusPartition); 3] = [
     ("success", StatusPartition::Success),
     ("failed", StatusPartition::Failed),
@@ -104,7 +105,8 @@ pub async fn answer<R: Reader>(
         consistent: false,
         rows: RowContent::Summaries,
     };
-    let found = execution_list::read_execution_list(reader, &request).await?;
+    let wanted = |one: &ExecutionSummary| query.status.is_none_or(|status| partition(one.status) == status);
+    let found = execution_list::read_execution_list(reader, &request, wanted).await?;
     Ok(ExecutionsPage {
         executions: page_rows(&found.page),
         total: found.total,

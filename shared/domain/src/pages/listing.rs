@@ -8,6 +8,8 @@ use crate::storage::item::Item;
 use crate::storage::keys::{self, FilteredIndex, StatusPartition};
 use crate::storage::read::{Range, ReadPlan, ReadResult, Reader, SelectedAttributes};
 use crate::values::time::{DAY, Day, HOUR, Timestamp};
+use std::collections::HashSet;
+use std::hash::Hash;
 
 /// The greatest offset of a page of small rows that is read from the first row on, without a descent through
 /// counters.
@@ -319,6 +321,12 @@ fn newest_first(ranges: Vec<Vec<Item>>) -> Vec<Item> {
     rows.sort_by(|a, b| b.key.sk.cmp(&a.key.sk));
     rows.dedup_by(|again, kept| again.key.sk == kept.key.sk);
     rows
+}
+
+/// Each id once, in their order: what has got another place in its list while the list was read may be at both.
+pub(super) fn each_once<T: Copy + Eq + Hash>(ids: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut found = HashSet::new();
+    ids.into_iter().filter(|id| found.insert(*id)).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! (docs/contract/http.md, "GET /admin/queries").
 
 use super::list_parameters::{LIMIT, average};
-use super::listing::MAX_OFFSET_OF_SMALL_ROWS;
+use super::listing::{MAX_OFFSET_OF_SMALL_ROWS, each_once};
 use crate::projections::ranking;
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
 use crate::storage::item::{Item, Key};
@@ -110,7 +110,8 @@ async fn read_by_descent<R: Reader>(
 /// The queries that some rows of the ranking stand for, in their order: one round trip; none without rows. One that a
 /// lagging replica does not have yet costs another, strongly consistent.
 pub(super) async fn read_rows<R: Reader>(reader: &R, ranked: &[Item]) -> Result<Vec<QueryRow>, R::Error> {
-    let hashes: Vec<_> = ranked.iter().filter_map(|row| keys::ranking_query(&row.key)).collect();
+    // One whose number of tasks changes while they are read may be there with both.
+    let hashes = each_once(ranked.iter().filter_map(|row| keys::ranking_query(&row.key)));
     let rows = read_queries(reader, &hashes, false).await?;
     let missing = hashes.into_iter().zip(&rows).filter(|(_, row)| row.is_none()).map(|(hash, _)| hash);
     let mut again = read_queries(reader, &missing.collect::<Vec<_>>(), true).await?.into_iter();

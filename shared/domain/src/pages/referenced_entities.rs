@@ -107,26 +107,40 @@ pub(super) fn named(owners: impl IntoIterator<Item = Owners>) -> Vec<EntityKey> 
     owners.into_iter().flat_map(both).collect()
 }
 
-/// The entities that rows with an `of` attribute stand for; see [`read_entities`].
-pub(super) async fn read_entities_of<R: Reader>(
-    reader: &R,
-    rows: impl IntoIterator<Item = &Item>,
-) -> Result<Vec<(Key, Entity)>, R::Error> {
-    let keys: Vec<_> = rows.into_iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity).collect();
-    read_entities(reader, &keys).await
-}
-
-/// The entities with these keys, in their order: one round trip; none without keys. An entity that
-/// a lagging replica does not have yet costs another round trip, strongly consistent. One that is
-/// missing even then is left out: its row was removed between the two reads.
-pub(super) async fn read_entities<R: Reader>(
+/// What a list says of the entities with these keys, in their order: one round trip; none without keys. Where `of` says
+/// nothing of what was found, a replica lags behind the list, or the row was removed between the two reads: that costs
+/// another round trip, strongly consistent, and what `of` says nothing of even then is left out.
+pub(super) async fn read_listed<R: Reader, T>(
     reader: &R,
     keys: &[Key],
-) -> Result<Vec<(Key, Entity)>, R::Error> {
-    let items = read_items(reader, keys).await?;
-    let found = keys.iter().filter_map(|key| items.get(key));
-    let entities = found.map(|item| Ok((item.key.clone(), Entity::load(Some(item))?)));
-    Ok(entities.collect::<Result<_, Corrupt>>()?)
+    of: impl Fn(&Entity) -> Option<T>,
+) -> Result<Vec<(Key, T)>, R::Error> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of = |items: &HashMap<Key, Item>, key: &Key| match items.get(key) {
+        Some(item) => Ok(of(&Entity::load(Some(item))?)),
+        None => Ok(None),
+    };
+    let items = reader.read(ReadPlan::gets(keys.iter().cloned())).await?.items;
+    let mut found: Vec<(Key, Option<T>)> = Vec::with_capacity(keys.len());
+    for key in keys {
+        found.push((key.clone(), of(&items, key)?));
+    }
+    let lagging = found.iter().filter(|(_, listed)| listed.is_none()).map(|(key, _)| key.clone());
+    let plan = ReadPlan::gets(lagging).consistent();
+    if !plan.is_empty() {
+        let items = reader.read(plan).await?.items;
+        for (key, listed) in found.iter_mut().filter(|(_, listed)| listed.is_none()) {
+            *listed = of(&items, key)?;
+        }
+    }
+    Ok(found.into_iter().filter_map(|(key, listed)| Some((key, listed?))).collect())
+}
+
+/// The keys of the entities that rows with an `of` attribute stand for.
+pub(super) fn keys_of<'a>(rows: impl IntoIterator<Item = &'a Item>) -> Vec<Key> {
+    rows.into_iter().filter_map(|row| row.text(views::OF)).map(keys::row_entity).collect()
 }
 
 /// The items with these keys: one round trip; none without keys. Those that a lagging replica does not have yet cost

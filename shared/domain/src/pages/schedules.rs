@@ -2,7 +2,7 @@
 //! (docs/contract/http.md, "GET /admin/temporal/schedules").
 
 use super::listing::{ListRequest, RowContent};
-use super::referenced_entities::{ReferencedEntities, read_entities_of};
+use super::referenced_entities::{ReferencedEntities, keys_of, read_listed};
 use super::temporal_ui::TemporalUi;
 use crate::calendar::NextRuns;
 use crate::entities::readings::Schedule;
@@ -113,9 +113,7 @@ pub async fn answer<R: Reader>(
         rows: RowContent::Summaries,
     };
     let listed = request.read(reader).await?;
-    let mut schedules = read_summaries(reader, &listed.rows).await?;
-    // One that its row does not carry may have been paused since the row was read.
-    schedules.retain(|(_, paused)| query.include_paused || !paused);
+    let schedules = read_summaries(reader, &listed.rows, query.include_paused).await?;
     let owners = schedules.iter().map(|(schedule, _)| schedule.owners);
     let referenced = ReferencedEntities::read_users_and_totals(reader, owners).await?;
     let mut runs = NextRuns::after(now);
@@ -130,20 +128,24 @@ pub async fn answer<R: Reader>(
 }
 
 /// The schedules that some rows stand for, and whether each is paused: no round trip; one if there are rows that do
-/// not carry their schedule.
+/// not carry their schedule, and one more if a replica lags behind them.
 async fn read_summaries<R: Reader>(
     reader: &R,
     rows: &[Item],
+    include_paused: bool,
 ) -> Result<Vec<(ScheduleSummary, bool)>, R::Error> {
     let carried = rows.iter().map(ScheduleSummary::load).collect::<Result<Vec<_>, _>>()?;
     let without = rows.iter().zip(&carried).filter(|(_, carried)| carried.is_none()).map(|(row, _)| row);
-    let read: HashMap<Key, Entity> = read_entities_of(reader, without).await?.into_iter().collect();
+    let listed = |entity: &Entity| {
+        let schedule = Schedule::of(&entity.state);
+        let is_listed = !schedule.deleted && (include_paused || !schedule.paused);
+        ScheduleSummary::of(&schedule).filter(|_| is_listed).map(|summary| (summary, schedule.paused))
+    };
+    let read = read_listed(reader, &keys_of(without), listed).await?;
+    let mut read: HashMap<Key, (ScheduleSummary, bool)> = read.into_iter().collect();
     let summary = |(row, carried): (&Item, Option<ScheduleSummary>)| match carried {
         Some(schedule) => Some((schedule, keys::is_row_of(&row.key, StatusPartition::Inactive))),
-        None => {
-            let schedule = Schedule::of(&read.get(&keys::row_entity(row.text(views::OF)?))?.state);
-            Some((ScheduleSummary::of(&schedule)?, schedule.paused))
-        }
+        None => read.remove(&keys::row_entity(row.text(views::OF)?)),
     };
     Ok(rows.iter().zip(carried).filter_map(summary).collect())
 }

@@ -2,7 +2,7 @@
 //! "GET /admin/tasks/{id}").
 
 use super::history::{HistoryEntry, history};
-use super::referenced_entities::{ReferencedEntities, read_entities};
+use super::referenced_entities::{ReferencedEntities, read_listed};
 use super::schedules::{self, ScheduleRow};
 use super::tasks::{LastExecution, TaskRow, last_execution, row};
 use super::temporal_ui::TemporalUi;
@@ -120,7 +120,7 @@ async fn read_parts<R: Reader>(
     let schedules = schedules.map(|id| keys::entity(&EntityKey::Schedule(id)));
     let keys: Vec<Key> = schedules.chain(last.map(keys::execution)).collect();
     let (mut schedules, mut shown) = (Vec::new(), None);
-    for (key, entity) in read_entities(reader, &keys).await? {
+    for (key, entity) in read_listed(reader, &keys, |entity| Some(entity.clone())).await? {
         match last.filter(|id| keys::execution(*id) == key) {
             Some(id) => shown = Execution::of(&entity.state).map(|execution| last_execution(id, &execution)),
             None => schedules.push(entity),

@@ -2,13 +2,13 @@
 //! /admin/tasks").
 
 use super::list_parameters::{LIMIT, average};
-use super::listing::{ListRequest, RowContent};
+use super::listing::{ListRequest, RowContent, each_once};
 use super::queries::hundredths;
 use super::referenced_entities::ReferencedEntities;
 use crate::calendar::NextRuns;
 use crate::entities::readings::{Execution, ExecutionStatus, Task, TaskState};
 use crate::projections::entity::Entity;
-use crate::projections::views::task::partition;
+use crate::projections::views::task::status_partition;
 use crate::projections::views::{self, TaskTotals};
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters, RecordedText};
 use crate::storage::item::Item;
@@ -116,13 +116,13 @@ impl TasksParameters {
         let searches = |wanted: &RecordedText| task.query == Some(&*wanted.text);
         task.user_id.is_some_and(is_of)
             && !task.deleted
-            && self.state.is_none_or(|wanted| partition(task.state) == wanted)
+            && self.state.is_none_or(|wanted| status_partition(task.state) == wanted)
             && self.search_query.as_ref().is_none_or(searches)
     }
 }
 
 /// Three round trips near the top, at most five anywhere else, and there one more while rows move; one more if a task
-/// has more than two unpaused schedules, and one if a replica lags behind the list.
+/// has more than two unpaused schedules, and one for each of its other two reads if a replica lags behind the list.
 ///
 /// # Errors
 /// If the store does not answer, or an item cannot be interpreted.
@@ -158,7 +158,7 @@ pub async fn answer<R: Reader>(
     let listed = request.read(reader).await?;
     let id = |row: &Item| keys::row_task(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no task"));
     let ids = listed.rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
-    let tasks = rows(reader, &ids, (query, now)).await?;
+    let tasks = rows(reader, &each_once(ids), (query, now)).await?;
     Ok(TasksPage { tasks, total: listed.total, page: query.page.page, limit: query.page.limit })
 }
 
@@ -191,7 +191,7 @@ impl Summary {
     }
 }
 
-/// Some tasks, in their order: two round trips; none without ids. A task that has changed since its row was read, so
+/// Some tasks, in their order: two round trips, one more for each in which a replica lags; none without ids. A task that has changed since its row was read, so
 /// that it is no longer wanted, is left out.
 async fn rows<R: Reader>(
     reader: &R,

@@ -2,7 +2,7 @@
 //! (docs/contract/http.md, "GET /admin/users/{id}").
 
 use super::history::{HistoryEntry, history};
-use super::referenced_entities::read_entities_of;
+use super::referenced_entities::{keys_of, read_listed};
 use super::users::{self, ActivityCuts, UserRow};
 use crate::deactivation::causes::{
     DeactivationSource, PendingCause, RequestedDeactivation, deactivation_source, pending_causes,
@@ -142,8 +142,8 @@ pub async fn answer<R: Reader>(
 
 /// The API keys that some rows stand for, newest first: one round trip; none without rows.
 async fn read_keys<R: Reader>(reader: &R, user: UserId, rows: &[Item]) -> Result<Vec<ApiKeyRow>, R::Error> {
-    let entities = read_entities_of(reader, rows).await?;
-    let mut all: Vec<ApiKeyRow> = entities.iter().filter_map(|(_, entity)| key_row(user, entity)).collect();
+    let keys = read_listed(reader, &keys_of(rows), |entity| key_row(user, entity)).await?;
+    let mut all: Vec<ApiKeyRow> = keys.into_iter().map(|(_, key)| key).collect();
     all.sort_by(|a, b| (b.created_at, &b.key_id).cmp(&(a.created_at, &a.key_id)));
     Ok(all)
 }

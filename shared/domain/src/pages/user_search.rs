@@ -8,6 +8,7 @@ use crate::storage::read::{Corrupt, Range, ReadPlan, Reader};
 use crate::values::ids::UserId;
 use crate::values::text::case_folded;
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 /// The most matches that a search counts and lists.
 const MAX_MATCHES: usize = 1000;
@@ -44,6 +45,9 @@ pub(super) async fn read<R: Reader>(
     let matches = rows.iter().map(found).collect::<Result<Vec<_>, Corrupt>>()?.into_iter();
     let mut matches: Vec<_> = matches.filter(|(email, _)| email.starts_with(&text)).collect();
     matches.sort_by(|a, b| (&a.0, Reverse(a.1)).cmp(&(&b.0, Reverse(b.1))));
+    // One whose email changes while they are read may be there with both.
+    let mut seen = HashSet::new();
+    matches.retain(|(_, user)| seen.insert(*user));
     let capped = matches.len() > MAX_MATCHES;
     matches.truncate(MAX_MATCHES);
     let users = matches.iter().skip(page.offset()).take(page.rows()).map(|(_, user)| *user).collect();

@@ -2,7 +2,7 @@
 //! /admin/users").
 
 use super::list_parameters::LIMIT;
-use super::listing::{ListRequest, RowContent};
+use super::listing::{ListRequest, RowContent, each_once};
 use super::user_search;
 use crate::entities::readings::User;
 use crate::projections::entity::Entity;
@@ -126,7 +126,7 @@ pub async fn answer<R: Reader>(
     let listed = request.read(reader).await?;
     let id = |row: &Item| keys::row_user(&row.key).ok_or_else(|| Corrupt::new(&row.key, "no user"));
     let ids = listed.rows.iter().map(id).collect::<Result<Vec<_>, _>>()?;
-    let users = read_users(reader, &ids, &cuts, query).await?;
+    let users = read_users(reader, &each_once(ids), &cuts, query).await?;
     Ok(UsersPage { users, total: listed.total, total_capped: None, page, limit })
 }
 

@@ -3,15 +3,14 @@
 
 use super::list_parameters::{LIMIT, last_hours};
 use super::listing::{ListRequest, RowContent};
-use super::referenced_entities::read_entities_of;
+use super::referenced_entities::{keys_of, read_listed};
 use super::temporal_ui::TemporalUi;
 use crate::entities::readings::Run;
 use crate::projections::entity::Entity;
 use crate::projections::views;
 use crate::requests::parameters::{PageRequest, ParameterReader, QueryParameters};
-use crate::storage::item::Key;
 use crate::storage::keys::{Index, StatusPartition};
-use crate::storage::read::{Corrupt, Reader};
+use crate::storage::read::Reader;
 use crate::values::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -83,15 +82,14 @@ pub async fn answer<R: Reader>(
         rows: RowContent::References(&[views::OF]),
     };
     let listed = request.read(reader).await?;
-    let entities = read_entities_of(reader, &listed.rows).await?;
-    let workflows = entities.iter().map(|(key, entity)| row(key, entity, ui)).collect::<Result<_, _>>()?;
-    Ok(WorkflowsPage { workflows, total: listed.total })
+    let rows = read_listed(reader, &keys_of(&listed.rows), |entity| row(entity, ui)).await?;
+    Ok(WorkflowsPage { workflows: rows.into_iter().map(|(_, row)| row).collect(), total: listed.total })
 }
 
-fn row(key: &Key, entity: &Entity, ui: &TemporalUi) -> Result<WorkflowRow, Corrupt> {
-    let run = Run::of(&entity.state).ok_or_else(|| Corrupt::new(key, "no run"))?;
+fn row(entity: &Entity, ui: &TemporalUi) -> Option<WorkflowRow> {
+    let run = Run::of(&entity.state)?;
     let (workflow, id) = (run.workflow_id.as_str(), run.run_id.as_str());
-    Ok(WorkflowRow {
+    Some(WorkflowRow {
         workflow_id: workflow.to_owned(),
         workflow_type: run.workflow_type.to_owned(),
         status: run.status.to_owned(),

@@ -45,7 +45,7 @@
 //! | `torale-control` | `temporal#<SHA-256 of the server's address and the namespace>` | `sync` | `until`, `window`, `seen`: how far its runs were read, see `store/temporal.rs` of the platform | by temporal-sync alone |
 //! | `torale-control` | `links#<SHA-256 of a generation and a Clerk id>` | `commands`; `links` where none may be requested | `content`, `after`, `through`: of which users its links are up to date, see `projections/links/progress.rs` | by the consumer and replays, of an identity that very many users share |
 //! | `torale-control` | `limit#<user>` | `requests` | see `access/rate_limits.rs`, `expires_at` | one conditional write a request |
-//! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once a minute a key |
+//! | `torale-control` | `key#<key id>` | `used` | `at`: when an API key was used last | once for each minute in which a key is used |
 //! | `torale-control` | `deactivation#<user>` | `patch` | `event`, `at`, `tasks`, `by`: the last deactivation that an admin requested | with its event |
 //! | `torale-control` | `deactivation#<user>` | `cause` | `event`, `logins`: for which cause and which logins commands were requested last | with their outbox entry, or when nothing deactivates the user any more |
 //! | `torale-control` | `outbox` | cause, target | `order`, `cursor`, see `deactivation/outbox.rs` | until its commands are sent |

@@ -3,13 +3,13 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use torale_domain::pages::{TemporalUi, errors, executions, queries, schedules, tasks, users};
+use torale_domain::pages::{TemporalUi, errors, executions, queries, schedules, stats, tasks, users};
 use torale_domain::requests::parameters::{ParameterReader, QueryParameters};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::Lanes;
 use torale_domain::storage::read::{Corrupt, Range, ReadPlan, ReadResult, Reader};
 use torale_domain::values::time::{DAY, HOUR, MINUTE};
-use torale_testkit::events::{EventBuilder, execution, schedule_created, task, user};
+use torale_testkit::events::{EventBuilder, event_about, execution, schedule_created, task, user};
 use torale_testkit::generator::Generator;
 use torale_testkit::stack::NOW;
 use torale_testkit::{parts, rebuild, switches};
@@ -19,24 +19,24 @@ use uuid::Uuid;
 type Moment = BTreeMap<Key, Item>;
 
 /// Reads a generation that changes meanwhile.
-struct Moments<F> {
+struct ChangingReader<F> {
     moments: Vec<Moment>,
-    /// The moment that a call sees, from the number of the round trip, that of the call in it, and whether it is
+    /// The moment that a call reads, from the number of the round trip, that of the call in it, and whether it is
     /// strongly consistent.
-    seen: F,
+    read_at: F,
     trips: Mutex<usize>,
 }
 
-impl<F: Fn(usize, usize, bool) -> usize + Sync> Moments<F> {
+impl<F: Fn(usize, usize, bool) -> usize + Sync> ChangingReader<F> {
     /// One moment after each event that follows the first ones.
-    fn of(first: &[EventBuilder], then: &[EventBuilder], seen: F) -> Self {
+    fn of(first: &[EventBuilder], then: &[EventBuilder], read_at: F) -> Self {
         let mut messages: Vec<String> = first.iter().map(EventBuilder::message).collect();
         let mut moments = vec![moment(&messages)];
         for event in then {
             messages.push(event.message());
             moments.push(moment(&messages));
         }
-        Self { moments, seen, trips: Mutex::new(0) }
+        Self { moments, read_at, trips: Mutex::new(0) }
     }
 
     /// The answer of a list, as JSON.
@@ -51,6 +51,7 @@ impl<F: Fn(usize, usize, bool) -> usize + Sync> Moments<F> {
             "schedules" => json(schedules::answer(self, &parameters(query), NOW, &ui).await),
             "executions" => json(executions::answer(self, &parameters(query), NOW).await),
             "errors" => json(errors::answer(self, &parameters(query), NOW).await),
+            "popular_queries" => json(stats::answer(self, NOW).await),
             other => panic!("no list {other}"),
         }
     }
@@ -70,7 +71,7 @@ fn json<A: serde::Serialize>(answer: Result<A, Corrupt>) -> Value {
     serde_json::to_value(answer.unwrap()).unwrap()
 }
 
-impl<F: Fn(usize, usize, bool) -> usize + Sync> Reader for Moments<F> {
+impl<F: Fn(usize, usize, bool) -> usize + Sync> Reader for ChangingReader<F> {
     type Error = Corrupt;
 
     fn lanes(&self) -> Lanes {
@@ -84,12 +85,12 @@ impl<F: Fn(usize, usize, bool) -> usize + Sync> Reader for Moments<F> {
             *trips - 1
         };
         let ReadPlan { gets, selected, ranges, consistent, .. } = plan;
-        let seen = |call| &self.moments[(self.seen)(trip, call, consistent)];
+        let moment = |call| &self.moments[(self.read_at)(trip, call, consistent)];
         let ranges: Vec<_> =
-            ranges.iter().enumerate().map(|(call, range)| items_in(seen(call), range)).collect();
+            ranges.iter().enumerate().map(|(call, range)| items_in(moment(call), range)).collect();
         // The items of one call are not read at one moment either.
         let keys = gets.into_iter().chain(selected.into_iter().flat_map(|(keys, _)| keys)).enumerate();
-        let items = keys.filter_map(|(n, key)| seen(ranges.len() + n).get(&key).cloned());
+        let items = keys.filter_map(|(n, key)| moment(ranges.len() + n).get(&key).cloned());
         Ok(ReadResult { items: items.map(|item| (item.key.clone(), item)).collect(), ranges })
     }
 }
@@ -146,6 +147,10 @@ fn schedule(n: u64) -> EventBuilder {
     created.at(NOW.plus(-19 * DAY + i64::try_from(n).unwrap() * HOUR + MINUTE))
 }
 
+fn schedule_event(id: &str, kind: &'static str) -> EventBuilder {
+    event_about(id, kind, serde_json::json!({ "schedule_id": id })).id(kind).at(NOW.plus(-MINUTE))
+}
+
 fn run(n: u64) -> torale_testkit::events::ExecutionEvents {
     let at = NOW.plus(-DAY + i64::try_from(n).unwrap() * 5 * MINUTE);
     execution(&id(EXECUTION, n), &id(TASK, n), &id(USER, n)).started_at(at)
@@ -194,7 +199,7 @@ async fn page_whose_day_has_fewer_rows_by_then_begins_on_the_day_before() {
     let last = (160..active.len()).find(|row| day(active[*row]) > day(active[*row + 1])).unwrap();
     let other = active.iter().find(|n| day(**n) == day(active[last])).unwrap();
     let paused = task(&id(TASK, *other)).paused().at(NOW.plus(-MINUTE));
-    let reader = Moments::of(&everything(), &[paused], |trip, _, _| usize::from(trip > 0));
+    let reader = ChangingReader::of(&everything(), &[paused], |trip, _, _| usize::from(trip > 0));
 
     let answer = reader.answer("tasks", &format!("state=active&limit=1&page={}", last + 1)).await;
 
@@ -207,7 +212,7 @@ async fn page_of_queries_whose_number_of_tasks_has_fewer_begins_with_the_next_nu
     let twice = (0..200).map(|n| second(n).at(NOW.plus(-DAY)));
     let first: Vec<EventBuilder> = everything().into_iter().chain(twice).collect();
     let deleted = task(&id(TASK, COUNT)).deleted().at(NOW.plus(-MINUTE));
-    let reader = Moments::of(&first, &[deleted], |trip, _, _| usize::from(trip > 0));
+    let reader = ChangingReader::of(&first, &[deleted], |trip, _, _| usize::from(trip > 0));
 
     // The last query with two tasks.
     let answer = reader.answer("queries", "limit=1&page=200").await;
@@ -219,7 +224,7 @@ async fn page_of_queries_whose_number_of_tasks_has_fewer_begins_with_the_next_nu
 async fn user_who_is_deactivated_between_two_reads_of_one_round_trip_is_on_the_page_once() {
     let deactivated = user(&id(USER, COUNT - 1)).deactivated().at(NOW.plus(-MINUTE));
     let lanes = usize::try_from(Lanes::DEFAULT.count()).unwrap();
-    let reader = Moments::of(&everything(), &[deactivated], move |trip, call, _| {
+    let reader = ChangingReader::of(&everything(), &[deactivated], move |trip, call, _| {
         usize::from(trip > 0 || call >= lanes)
     });
 
@@ -236,10 +241,16 @@ async fn user_who_is_no_longer_wanted_when_they_are_read_is_left_out() {
     let deactivated = user(&newest).deactivated().at(NOW.plus(-MINUTE));
     let renamed = user(&newest).updated().with("email", "other@example.com").at(NOW.plus(-MINUTE));
 
-    for (change, query) in [(deactivated, "active_only=true&limit=3"), (renamed, "q=u259&limit=3")] {
-        let reader = Moments::of(&everything(), &[change], |trip, _, _| usize::from(trip > 0));
+    // The emails of 250 to 259 and that of 25 begin with u25.
+    let cases: [(_, _, &[u64]); 2] = [
+        (deactivated, "active_only=true&limit=3", &[COUNT - 2, COUNT - 3]),
+        (renamed, "q=u25&limit=100", &[250, 251, 252, 253, 254, 255, 256, 257, 258, 25]),
+    ];
+    for (change, query, rest) in cases {
+        let reader = ChangingReader::of(&everything(), &[change], |trip, _, _| usize::from(trip > 0));
         let answer = reader.answer("users", query).await;
-        assert!(!ids("users", &answer).contains(&newest.as_str()), "{query}: {answer}");
+        let others: Vec<String> = rest.iter().map(|n| id(USER, *n)).collect();
+        assert_eq!(ids("users", &answer), others, "{query}");
     }
 }
 
@@ -248,7 +259,7 @@ async fn user_who_is_no_longer_wanted_when_they_are_read_is_left_out() {
 async fn task_whose_replica_lags_behind_the_list_is_read_again() {
     let newest = id(TASK, COUNT - 1);
     let paused = task(&newest).paused().at(NOW.plus(-MINUTE));
-    let reader = Moments::of(&everything(), &[paused], |trip, _, is_consistent| {
+    let reader = ChangingReader::of(&everything(), &[paused], |trip, _, is_consistent| {
         usize::from(trip == 0 || is_consistent)
     });
 
@@ -261,19 +272,37 @@ async fn task_whose_replica_lags_behind_the_list_is_read_again() {
 async fn task_that_is_no_longer_wanted_when_it_is_read_is_left_out() {
     let newest = id(TASK, COUNT - 1);
     let paused = task(&newest).paused().at(NOW.plus(-MINUTE));
-    let reader = Moments::of(&everything(), &[paused], |trip, _, _| usize::from(trip > 0));
-
-    let answer = reader.answer("tasks", "state=active&limit=3").await;
-
+    let updated = task(&newest).updated().with("search_query", "other").at(NOW.plus(-MINUTE));
     let others: Vec<String> = active()[1..3].iter().map(|n| id(TASK, *n)).collect();
-    assert_eq!(ids("tasks", &answer), others);
+
+    for (change, query, rest) in [
+        (paused, "state=active&limit=3".to_owned(), others.as_slice()),
+        (updated, format!("search_query=query%20{}", COUNT - 1), &[]),
+    ] {
+        let reader = ChangingReader::of(&everything(), &[change], |trip, _, _| usize::from(trip > 0));
+        let answer = reader.answer("tasks", &query).await;
+        assert_eq!(ids("tasks", &answer), rest, "{query}");
+    }
+}
+
+/// The newest execution of a task has a row in the task's partition, and a replica does not have it yet.
+#[tokio::test]
+async fn last_execution_that_a_replica_does_not_know_yet_is_read_again() {
+    let started = execution(&id(EXECUTION, COUNT), &id(TASK, COUNT - 1), &id(USER, 1)).started();
+    let reader = ChangingReader::of(&everything(), &[started], |trip, _, is_consistent| {
+        usize::from(trip < 2 || is_consistent)
+    });
+
+    let answer = reader.answer("tasks", "limit=1").await;
+
+    assert_eq!(answer["tasks"][0]["last_execution"]["id"], id(EXECUTION, COUNT));
 }
 
 /// The row has the owners alone, as its message is long; a replica of the execution still says that it runs.
 #[tokio::test]
 async fn failure_that_a_replica_does_not_know_yet_is_read_again() {
     let failed = run(COUNT - 1).failed("TimeoutError", &"x".repeat(LONG_MESSAGE));
-    let reader = Moments::of(&everything(), &[failed], |trip, _, is_consistent| {
+    let reader = ChangingReader::of(&everything(), &[failed], |trip, _, is_consistent| {
         usize::from(trip == 0 || is_consistent)
     });
 
@@ -282,18 +311,59 @@ async fn failure_that_a_replica_does_not_know_yet_is_read_again() {
     assert_eq!(ids("errors", &answer)[0], id(EXECUTION, COUNT - 1));
 }
 
+/// Of an error of another type the row has the owners alone; a replica still says that it was of the first type.
+#[tokio::test]
+async fn failure_whose_type_a_replica_does_not_know_yet_is_read_again() {
+    let again = run(COUNT - 2).failed("OtherError", &"x".repeat(LONG_MESSAGE));
+    let again = again.id("again").at(NOW.plus(-MINUTE));
+    let reader = ChangingReader::of(&everything(), &[again], |trip, _, is_consistent| {
+        usize::from(trip == 0 || is_consistent)
+    });
+
+    let answer = reader.answer("errors", "error_type=OtherError").await;
+
+    assert_eq!(ids("errors", &answer), [id(EXECUTION, COUNT - 2)]);
+}
+
+/// The row of a schedule with a long id does not carry it.
+#[tokio::test]
+async fn schedule_that_its_row_does_not_carry_is_listed_as_it_is() {
+    let long = "s".repeat(200);
+    let created = schedule_created(&long, &id(TASK, 1), &id(USER, 1), "0 9 * * *");
+    let created = created.id("created").at(NOW.plus(-HOUR));
+    let first: Vec<EventBuilder> = everything().into_iter().chain([created]).collect();
+    let paused = schedule_event(&long, "temporal.schedule.paused");
+    let resumed = schedule_event(&long, "temporal.schedule.unpaused").at(NOW.plus(-MINUTE / 2));
+    let deleted = schedule_event(&long, "temporal.schedule.deleted");
+    let newest = async |then: &[EventBuilder], read_at: fn(usize, usize, bool) -> usize, query| {
+        let answer = ChangingReader::of(&first, then, read_at).answer("schedules", query).await;
+        ids("schedules", &answer)[0] == long
+    };
+
+    assert!(newest(&[], |_, _, _| 0, "limit=3").await);
+    // It is paused or deleted after the list was read.
+    assert!(!newest(&[paused.clone()], |trip, _, _| usize::from(trip > 0), "limit=3").await);
+    assert!(!newest(&[deleted], |trip, _, _| usize::from(trip > 0), "include_paused=true&limit=3").await);
+    // It was resumed before the list was read, and a replica does not know it.
+    let lags = |trip, _, is_consistent| if trip == 0 || is_consistent { 2 } else { 1 };
+    assert!(newest(&[paused, resumed], lags, "limit=3").await);
+}
+
+/// A query of which the list says that it is there, and a replica does not.
 #[tokio::test]
 async fn query_that_a_replica_does_not_know_yet_is_read_again() {
-    let new = task(&id(TASK, COUNT)).created(&id(USER, 1), "new").at(NOW.plus(-MINUTE));
-    let reader =
-        Moments::of(&everything(), &[new], |trip, _, is_consistent| usize::from(trip == 0 || is_consistent));
+    // A row carries 512 bytes at most.
+    let long = "ü".repeat(300);
+    let twice =
+        [COUNT, COUNT + 1].map(|n| task(&id(TASK, n)).created(&id(USER, 1), &long).at(NOW.plus(-MINUTE)));
+    let lags = |trip, _, is_consistent| if trip == 0 || is_consistent { 2 } else { 0 };
+    let reader = ChangingReader::of(&everything(), &twice, lags);
 
-    let answer = reader.answer("queries", "limit=100&page=3").await;
-    let others =
-        [reader.answer("queries", "limit=100").await, reader.answer("queries", "limit=100&page=2").await];
+    let queries = reader.answer("queries", "limit=1").await;
+    let popular = reader.answer("popular_queries", "").await;
 
-    let all: BTreeSet<&str> = others.iter().chain([&answer]).flat_map(|page| ids("queries", page)).collect();
-    assert!(all.contains("new"));
+    assert_eq!(ids("queries", &queries), [long.as_str()]);
+    assert_eq!(popular["popular_queries"][0]["query"], long);
 }
 
 /// How many neighbours change, and how far from them the pages begin.
@@ -320,19 +390,22 @@ fn change(generator: &mut Generator, n: u64, neighbours: u64) -> EventBuilder {
 /// A list with a filter and a page that begins near some neighbours.
 fn request(generator: &mut Generator, neighbours: u64) -> (&'static str, String) {
     // Of a hundred, so many are in the list.
-    let (list, filter, percent) = match generator.below(9) {
-        0 => ("tasks", "", 100),
-        1 => ("tasks", "state=active&", 80),
-        2 => ("tasks", "state=paused&", 20),
-        3 => ("users", "", 100),
-        4 => ("users", "active_only=true&", 100),
-        5 => ("queries", "", 100),
-        6 => ("schedules", "include_paused=true&", 100),
-        7 => ("executions", generator.pick(&["status=running&", "status=failed&"]), 50),
-        _other => ("errors", "", 50),
+    let one = neighbours + generator.below(NEAR);
+    let (list, filter, percent) = match generator.below(11) {
+        0 => ("tasks", String::new(), 100),
+        1 => ("tasks", "state=active&".to_owned(), 80),
+        2 => ("tasks", "state=paused&".to_owned(), 20),
+        3 => ("users", String::new(), 100),
+        4 => ("users", "active_only=true&".to_owned(), 100),
+        5 => ("queries", String::new(), 100),
+        6 => ("schedules", "include_paused=true&".to_owned(), 100),
+        7 => ("executions", format!("status={}&", generator.pick(&["running", "failed"])), 50),
+        8 => ("executions", String::new(), 100),
+        9 => ("tasks", format!("search_query=query%20{one}&"), 0),
+        _other => ("errors", String::new(), 50),
     };
     let newer = (COUNT - neighbours) * percent / 100;
-    let (limit, offset) = (5 + generator.below(15), newer.saturating_sub(generator.below(NEAR)));
+    let (limit, offset) = (8 + generator.below(20), newer.saturating_sub(generator.below(NEAR)));
     (list, format!("{filter}limit={limit}&page={}", offset / limit + 1))
 }
 
@@ -356,9 +429,9 @@ async fn pages_are_whole_but_for_what_changes() {
             (0..CHANGES).map(|n| change(&mut generator, n, neighbours)).collect();
         let random = Mutex::new(Generator::new(seed));
         let latest = Mutex::new(0);
-        let reader = Moments::of(&first, &changes, |trip, _, is_consistent| {
+        let reader = ChangingReader::of(&first, &changes, |trip, call, is_consistent| {
             let (mut random, mut latest) = (random.lock().unwrap(), latest.lock().unwrap());
-            *latest = if trip == 0 { 0 } else { *latest };
+            *latest = if (trip, call) == (0, 0) { 0 } else { *latest };
             *latest = CHANGES.min(*latest + u64::from(random.chance(20)));
             let lag = if is_consistent { 0 } else { random.below(*latest + 1) };
             usize::try_from(*latest - lag).unwrap()
@@ -392,6 +465,9 @@ fn check(list: &str, query: &str, answer: &Value) -> Result<(), String> {
         Some("active_only=true") => row["state"] == "active",
         Some(filter) if filter.starts_with("state=") => {
             filter == format!("state={}", row["state"].as_str().unwrap())
+        }
+        Some(filter) if filter.starts_with("search_query=") => {
+            filter.replace("%20", " ") == format!("search_query={}", row["search_query"].as_str().unwrap())
         }
         Some(filter) if filter.starts_with("status=") => {
             filter == format!("status={}", row["status"].as_str().unwrap())

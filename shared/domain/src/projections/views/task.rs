@@ -55,7 +55,7 @@ pub(super) fn contributions(id: TaskId, state: &State, totals: &TaskTotals, lane
 }
 
 /// The status partition of the tasks in a state.
-pub(crate) const fn partition(state: TaskState) -> StatusPartition {
+pub(crate) const fn status_partition(state: TaskState) -> StatusPartition {
     match state {
         TaskState::Active => StatusPartition::Active,
         TaskState::Paused => StatusPartition::Paused,
@@ -76,7 +76,7 @@ fn with_rows(
         TaskState::Paused => (0, 1),
         TaskState::Completed => (0, 0),
     };
-    let partition = partition(task.state);
+    let partition = status_partition(task.state);
     let states = Sums::of_rows(1).with(Measure::Active, active).with(Measure::Paused, paused);
     let hash = keys::query_hash(query);
     let filters = [IndexFilter::User(user), IndexFilter::Query(&hash)];
