@@ -191,8 +191,8 @@ impl Summary {
     }
 }
 
-/// Some tasks, in their order: two round trips, one more for each in which a replica lags; none without ids. A task that has changed since its row was read, so
-/// that it is no longer wanted, is left out.
+/// Some tasks, in their order: two round trips, one more for each in which a replica lags; none without ids. A task
+/// that has changed since its row was read, so that it is no longer wanted, is left out.
 async fn rows<R: Reader>(
     reader: &R,
     ids: &[TaskId],
