@@ -4,6 +4,7 @@
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use command_executor::clerk::{BanUsers, ClerkBans, ClerkError};
 use command_executor::pause::PauseSchedules;
+use command_executor::rest::TemporalRest;
 use command_executor::temporal::{TemporalError, TemporalPauses};
 use command_executor::{CommandOutcome, Executor, handle};
 use lambda_runtime::{Context, LambdaEvent};
@@ -43,12 +44,12 @@ fn user() -> UserId {
     UserId::parse(ADMIN).unwrap()
 }
 
-fn pause() -> Command {
+pub(crate) fn pause() -> Command {
     pause_of(&[])
 }
 
 /// The command to pause the task with the schedules that events have named.
-fn pause_of(schedules: &[&str]) -> Command {
+pub(crate) fn pause_of(schedules: &[&str]) -> Command {
     Command::PauseTask {
         task_id: TaskId::parse(TASK).unwrap(),
         user_id: user(),
@@ -69,11 +70,11 @@ fn revoke() -> Command {
     Command::RevokeKey { key_id: ApiKeyId::parse("key_1").unwrap(), user_id: user() }
 }
 
-fn ban(clerk_user_id: &str) -> Command {
+pub(crate) fn ban(clerk_user_id: &str) -> Command {
     Command::BanUser { user_id: user(), clerk_user_id: ClerkUserId::parse(clerk_user_id).unwrap() }
 }
 
-fn body(command: &Command) -> String {
+pub(crate) fn body(command: &Command) -> String {
     let cause = Cause {
         event: "e1".to_owned(),
         requested_by: user().to_string(),
@@ -162,6 +163,7 @@ impl World {
         Executor {
             clerk: ClerkBans::new(clerk),
             temporal: TemporalPauses::new(temporal),
+            temporal_rest: TemporalRest::default(),
             events: self.events.client(),
             forward: None,
             handled: Command::KINDS.to_vec(),
@@ -180,12 +182,12 @@ impl World {
     }
 }
 
-fn set(names: &[&str]) -> BTreeSet<String> {
+pub(crate) fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// An invocation with messages whose ids are their positions: the ids that are returned to the queue.
-async fn invoke_until<C: BanUsers, T: PauseSchedules>(
+pub(crate) async fn invoke_until<C: BanUsers, T: PauseSchedules>(
     executor: &Executor<C, T, MessageQueue>,
     bodies: &[String],
     deadline_ms: i64,
@@ -524,6 +526,7 @@ async fn executor_returns_exactly_the_commands_that_are_not_done_by_the_deadline
     let executor = Executor {
         clerk: Silent,
         temporal: Silent,
+        temporal_rest: TemporalRest::default(),
         events: events.client(),
         forward: None,
         handled: Command::KINDS.to_vec(),
