@@ -5,8 +5,8 @@ use std::future::Future;
 
 /// Why a pause is not confirmed.
 pub trait PauseError: Error + Send + Sync + 'static {
-    /// Whether Temporal did not answer, or answered that it is unavailable. Any other answer is about this schedule, and
-    /// says nothing about others.
+    /// Whether Temporal did not answer, or answered that it is unavailable. Any other answer is about this schedule,
+    /// and says nothing about others.
     fn is_unanswered(&self) -> bool;
 }
 

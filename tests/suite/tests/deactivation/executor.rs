@@ -271,6 +271,10 @@ async fn executor_counts_a_ban_as_done_when_clerk_confirms_it_or_knows_no_such_u
         (says(200, &[], r#"{"id":"user_2abc","banned":true}"#.to_owned()), set(&[])),
         (says(204, &[], String::new()), set(&[])),
         (says(404, &[], not_found), set(&[])),
+        (says(404, &[], String::new()), returned_one.clone()),
+        (says(404, &[], "<html>Not Found</html>".to_owned()), returned_one.clone()),
+        (says(404, &[], r#"{"errors":[]}"#.to_owned()), returned_one.clone()),
+        (says(404, &[], forbidden.clone()), returned_one.clone()),
         (says(429, &[("retry-after", "10")], too_many), returned_one.clone()),
         (says(500, &[], "Internal Server Error".to_owned()), returned_one.clone()),
         (says(503, &[], String::new()), returned_one.clone()),
@@ -284,6 +288,21 @@ async fn executor_counts_a_ban_as_done_when_clerk_confirms_it_or_knows_no_such_u
         // It is delivered again, and Clerk is well again.
         assert_eq!(invoke(&executor, &[body(&ban("user_2abc"))]).await, set(&[]), "{answer:?}");
     }
+}
+
+/// Every ban is a 404 then: none may be acknowledged and lost.
+#[tokio::test]
+async fn executor_returns_bans_while_the_address_of_clerk_is_a_wrong_one() {
+    let world = World::start().await;
+    let (settings, temporal) = world.settings();
+    let with_version = format!("{}/v1", settings.api_url);
+    let wrong = IdentityProviderSettings { api_url: with_version, ..world.settings().0 };
+    let ban = [body(&ban("user_2abc"))];
+
+    assert_eq!(invoke(&world.executor_with(&wrong, temporal.clone()), &ban).await, set(&["0"]));
+    assert_eq!(world.bans.lock().unwrap()[0].path, "/v1/v1/users/user_2abc/ban");
+
+    assert_eq!(invoke(&world.executor_with(&settings, temporal), &ban).await, set(&[]));
 }
 
 #[tokio::test]
