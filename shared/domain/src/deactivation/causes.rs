@@ -365,8 +365,8 @@ pub fn nothing_more_requested(user: UserId, read: Option<&Item>) -> Write {
 }
 
 /// Notes over what was read that commands were requested for what a user got since the noted ones were: whoever
-/// reactivates the user looks once more for commands that wait. Returns the note as it is then, too. `unique` is another
-/// text each time.
+/// reactivates the user looks once more for commands that wait. Returns the note as it is then, too. `unique` is
+/// another text each time.
 pub fn more_requested(user: UserId, read: Option<&Item>, unique: String) -> (Write, Item) {
     let mut attributes = read.map(|item| item.attributes.clone()).unwrap_or_default();
     attributes.insert(UNIQUE.to_owned(), Value::Text(unique));
