@@ -236,7 +236,8 @@ def clerk() -> Iterator[Clerk]:
             known = self.headers["Authorization"] == f"Bearer {PARAMETERS['ClerkSecretKey']}"
             if user and known:
                 banned.append(user[1])
-            self.send_response(200 if user and known else 404)
+            # Without Clerk's code for an unknown user, a 404 is an error, and the ban comes again.
+            self.send_response(200 if user and known else 404 if known else 401)
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")

@@ -7,15 +7,17 @@
 pub mod clerk;
 pub mod confirm;
 pub mod pause;
+pub mod rest;
 #[cfg(feature = "temporal")]
 pub mod temporal;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use clerk::{BanUsers, ClerkError};
 use confirm::ConfirmationSink;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use lambda_runtime::LambdaEvent;
-use pause::PauseSchedules;
+use pause::{PauseError, PauseSchedules};
+use rest::TemporalRest;
 use std::collections::BTreeMap;
 use std::error::Error;
 use tokio::time::{Duration, Instant, timeout_at};
@@ -42,6 +44,8 @@ pub struct Executor<B, P, Q> {
     pub clerk: B,
     /// Where schedules are paused.
     pub temporal: P,
+    /// Whether it is left alone for a while.
+    pub temporal_rest: TemporalRest,
     /// Where the confirming events are sent.
     pub events: Q,
     /// Where commands of other kinds are forwarded, if anywhere.
@@ -82,6 +86,9 @@ pub enum CommandFailure {
     /// Temporal has not confirmed it.
     #[error("{0}")]
     Temporal(Box<dyn Error + Send + Sync>),
+    /// Temporal was not called, since it did not answer before.
+    #[error("Temporal did not answer several calls in a row, so none is made for some seconds")]
+    TemporalRests,
     /// It was executed, but the event queue has not taken the confirming events.
     #[error("done but not told: {0}")]
     NotConfirmed(QueueError),
@@ -172,49 +179,85 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
     }
 
     async fn execute(&self, received: &ReceivedCommand) -> Result<CommandOutcome, CommandFailure> {
-        let (paused, outcome) = match &received.command {
+        let (pauses, outcome) = match &received.command {
             Command::PauseTask { task_id, schedules, .. } => {
-                self.pause(task_id, schedules, &received.note()).await?
+                let pauses = self.pause(task_id, schedules, &received.note()).await;
+                let outcome = pauses.outcome();
+                (pauses, outcome)
             }
             Command::BanUser { clerk_user_id, .. } => match self.clerk.ban(clerk_user_id).await? {
-                true => (Vec::new(), CommandOutcome::CarriedOut),
-                false => (Vec::new(), CommandOutcome::NothingThere),
+                true => (Pauses::default(), CommandOutcome::CarriedOut),
+                false => (Pauses::default(), CommandOutcome::NothingThere),
             },
             // The confirming event is the revocation.
-            Command::RevokeKey { .. } => (Vec::new(), CommandOutcome::CarriedOut),
+            Command::RevokeKey { .. } => (Pauses::default(), CommandOutcome::CarriedOut),
         };
-        let events = received.confirming_events(&paused, (self.clock)());
+        let now = (self.clock)();
+        let events = match pauses.failed {
+            None => received.confirming_events(&pauses.paused, now),
+            Some(_) => received.confirming_pauses(&pauses.paused, now),
+        };
         self.events.send(&events).await.map_err(CommandFailure::NotConfirmed)?;
-        Ok(outcome)
+        pauses.failed.map_or(Ok(outcome), Err)
     }
 
     /// Pauses the schedules of a task: those that events have named, or the one by the pattern if events have named
-    /// none. Returns those that exist. One that does not exist counts as done, but never silently.
-    async fn pause(
-        &self,
-        task: &TaskId,
-        named: &KnownSchedules,
-        note: &str,
-    ) -> Result<(Vec<ScheduleId>, CommandOutcome), CommandFailure> {
+    /// none. One that fails keeps no other from being paused. One that does not exist counts as done, but never
+    /// silently.
+    async fn pause(&self, task: &TaskId, named: &KnownSchedules, note: &str) -> Pauses {
         let is_unknown = named.ids.is_empty() && !named.all_deleted;
         let by_pattern = self.schedules.id(task).filter(|_| is_unknown);
         let schedules: Vec<&ScheduleId> = named.ids.iter().chain(&by_pattern).collect();
-        let pauses: Vec<_> = schedules.iter().map(|id| self.temporal.pause(id.as_str(), note)).collect();
-        let existed = stream::iter(pauses).buffered(PARALLEL).try_collect::<Vec<bool>>().await;
-        let existed = existed.map_err(|error| CommandFailure::Temporal(Box::new(error)))?;
-        let (mut paused, mut missing) = (Vec::new(), 0);
-        for (schedule, existed) in schedules.into_iter().zip(existed) {
-            if existed {
-                paused.push(schedule.clone());
-            } else {
-                missing += 1;
-                let schedule = schedule.as_str();
-                tracing::warn!(%task, schedule, "Temporal has no such schedule: the task may run under another");
+        let attempts: Vec<_> = schedules
+            .into_iter()
+            .map(|schedule| async move { (schedule, self.pause_one(schedule, note).await) })
+            .collect();
+        // In any order: while one schedule takes its time, the others go on.
+        let mut results = stream::iter(attempts).buffer_unordered(PARALLEL);
+        let mut pauses = Pauses::default();
+        while let Some((schedule, result)) = results.next().await {
+            match result {
+                Ok(true) => pauses.paused.push(schedule.clone()),
+                Ok(false) => {
+                    pauses.missing += 1;
+                    let schedule = schedule.as_str();
+                    tracing::warn!(%task, schedule, "Temporal has no such schedule: the task may run under another");
+                }
+                Err(failure) => pauses.failed = pauses.failed.or(Some(failure)),
             }
         }
-        let all =
-            if missing == 0 { CommandOutcome::CarriedOut } else { CommandOutcome::SchedulesMissing(missing) };
-        Ok((paused, all))
+        pauses
+    }
+
+    /// Pauses one schedule, unless Temporal is left alone. Returns whether the schedule exists.
+    async fn pause_one(&self, schedule: &ScheduleId, note: &str) -> Result<bool, CommandFailure> {
+        if self.temporal_rest.is_on() {
+            return Err(CommandFailure::TemporalRests);
+        }
+        let result = self.temporal.pause(schedule.as_str(), note).await;
+        self.temporal_rest.note_call(!result.as_ref().is_err_and(PauseError::is_unanswered));
+        result.map_err(|error| CommandFailure::Temporal(Box::new(error)))
+    }
+}
+
+/// What became of the schedules of one command.
+#[derive(Default)]
+struct Pauses {
+    /// Those that are paused now.
+    paused: Vec<ScheduleId>,
+    /// How many do not exist.
+    missing: usize,
+    /// Why others are not paused: the failure that came first.
+    failed: Option<CommandFailure>,
+}
+
+impl Pauses {
+    /// The result of the command if none has failed.
+    const fn outcome(&self) -> CommandOutcome {
+        match self.missing {
+            0 => CommandOutcome::CarriedOut,
+            missing => CommandOutcome::SchedulesMissing(missing),
+        }
     }
 }
 
@@ -237,7 +280,7 @@ impl CommandFailure {
             Self::InvalidCommand(_) => "no_command",
             Self::NotHandled => "not_handled",
             Self::Clerk(_) => "clerk",
-            Self::Temporal(_) => "temporal",
+            Self::Temporal(_) | Self::TemporalRests => "temporal",
             Self::NotConfirmed(_) => "not_told",
             Self::NotForwarded(_) => "not_forwarded",
             Self::OutOfTime => "late",

@@ -2,6 +2,7 @@
 
 use command_executor::Executor;
 use command_executor::clerk::ClerkBans;
+use command_executor::rest::TemporalRest;
 use command_executor::temporal::TemporalPauses;
 use lambda_runtime::Error;
 use std::convert::Infallible;
@@ -32,6 +33,7 @@ async fn executor() -> Result<Executor<ClerkBans, TemporalPauses, MessageQueue>,
     Ok(Executor {
         clerk,
         temporal: TemporalPauses::new(config::temporal()),
+        temporal_rest: TemporalRest::default(),
         events: MessageQueue::connect().await,
         forward,
         handled: config::commands_handled()?,

@@ -1,9 +1,9 @@
 //! Pauses schedules by Temporal's API. Behind the feature `temporal`, since its client takes long to compile.
 
-use crate::pause::PauseSchedules;
+use crate::pause::{PauseError, PauseSchedules};
 use temporalio_client::Client;
 use temporalio_client::schedules::{PauseScheduleOptions, ScheduleError};
-use temporalio_client::tonic::Code;
+pub use temporalio_client::tonic::Code;
 use torale_platform::config;
 pub use torale_temporal::connection::TemporalError;
 use torale_temporal::connection::{TemporalConnection, answered, is_absent};
@@ -15,6 +15,17 @@ impl TemporalPauses {
     /// A client with these settings. It does not connect yet.
     pub fn new(settings: config::TemporalSettings) -> Self {
         Self(TemporalConnection::new(settings))
+    }
+}
+
+impl PauseError for TemporalError {
+    fn is_unanswered(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::Unreachable(_) => true,
+            Self::Answered(code, _) => *code == Code::Unavailable,
+            // It fails at once, without a call.
+            Self::Misconfigured => false,
+        }
     }
 }
 

@@ -228,7 +228,10 @@ impl Consumer {
         outcome.lost_races = report.lost_races;
         let stopped = late::stop(&self.store, &self.generations, &pointer, &candidates, now, usage);
         match in_time(deadline, stopped).await {
-            Ok(entries) => outcome.late_entries = entries,
+            Ok(report) => {
+                outcome.late_entries = report.entries;
+                failures.failed.extend(report.failed);
+            }
             Err(error) => {
                 tracing::error!(%error, "the late rule could not be applied");
                 failures

@@ -6,7 +6,7 @@ use crate::task_ids::{NamedByArguments, TaskIds, named_by};
 use serde_json::json;
 use temporalio_common::protos::temporal::api::schedule::v1::schedule_action::Action;
 use temporalio_common::protos::temporal::api::workflowservice::v1::DescribeScheduleResponse;
-use torale_domain::entities::fold::State;
+use torale_domain::entities::fold::{Register, State};
 use torale_domain::entities::readings;
 use torale_domain::events::{Event, ReceivedMessage, parse};
 use torale_domain::values::ids::{TaskId, UserId};
@@ -57,10 +57,16 @@ impl ObservedSchedule {
 
     /// The events that lead from what is known of the schedule to what Temporal says: none if that is the same.
     ///
-    /// Temporal says when a schedule was created, but not when it was edited or paused: that is dated `now`, or a
-    /// millisecond after what is known where that is later. Of a schedule that is known to be deleted nothing can be
-    /// said, since that is for ever.
-    pub fn events(&self, known: &State, (task, user): (TaskId, UserId), now: Timestamp) -> Vec<String> {
+    /// Temporal says when a schedule was created, but not when it was edited or paused: that is dated `observed_at`, a
+    /// time before Temporal was asked, or a millisecond after what is known of it at that time. If what is known is
+    /// later, it may be newer than what Temporal said, and nothing is said of it. Of a schedule that is known to be
+    /// deleted nothing can be said, since that is for ever.
+    pub fn events(
+        &self,
+        known: &State,
+        (task, user): (TaskId, UserId),
+        observed_at: Timestamp,
+    ) -> Vec<String> {
         let (mut state, mut events) = (known.clone(), Vec::new());
         if readings::Schedule::of(&state).created.is_none() {
             let data = json!({
@@ -77,18 +83,31 @@ impl ObservedSchedule {
         if reading.deleted {
             return Vec::new();
         }
-        let spec = (Some(self.spec.cron.as_str()), Some(self.spec.timezone.as_str()));
-        let at = now.max(latest(&state).plus(1));
-        if (reading.cron, reading.timezone) != spec {
+        let at = |known_at: Timestamp| (known_at <= observed_at).then(|| observed_at.max(known_at.plus(1)));
+        if let Some(at) =
+            at(latest(&state, [Register::Cron, Register::Timezone])).filter(|_| self.is_edited(&reading))
+        {
             let data =
                 json!({ "schedule_id": self.id, "cron": self.spec.cron, "timezone": self.spec.timezone });
             events.push(message("temporal.schedule.updated", &self.id, at, &data));
         }
-        if reading.paused != self.paused {
+        if let Some(at) = at(latest(&state, [Register::State])).filter(|_| reading.paused != self.paused) {
             let kind = if self.paused { "temporal.schedule.paused" } else { "temporal.schedule.unpaused" };
             events.push(message(kind, &self.id, at, &json!({ "schedule_id": self.id })));
         }
         events
+    }
+
+    /// Whether Temporal says something else of a schedule than what is known, which is not deleted.
+    pub(crate) fn differs_from(&self, known: &State) -> bool {
+        let reading = readings::Schedule::of(known);
+        !reading.deleted && (self.is_edited(&reading) || reading.paused != self.paused)
+    }
+
+    /// Whether it fires at other times than those that are known.
+    fn is_edited(&self, known: &readings::Schedule<'_>) -> bool {
+        let spec = (Some(self.spec.cron.as_str()), Some(self.spec.timezone.as_str()));
+        (known.cron, known.timezone) != spec
     }
 }
 
@@ -116,10 +135,10 @@ fn known_event(event: &str) -> Option<Event> {
     }
 }
 
-/// The time of the last event that is known.
-fn latest(state: &State) -> Timestamp {
-    use torale_domain::entities::fold::Register::{Created, Cron, State as Paused, Timezone};
-    let winners = [Created, Cron, Timezone, Paused].into_iter().filter_map(|register| state.winner(register));
+/// The time of the last known event about some facts of a schedule, or of its creation.
+fn latest(state: &State, registers: impl IntoIterator<Item = Register>) -> Timestamp {
+    let registers = registers.into_iter().chain([Register::Created]);
+    let winners = registers.filter_map(|register| state.winner(register));
     winners.map(|event| event.time).max().unwrap_or(Timestamp::EARLIEST)
 }
 

@@ -217,6 +217,11 @@ fn normal(stub: &ClerkState, path: &str) -> Response {
     match user {
         Some(user) => axum::Json(user).into_response(),
         None if path == JWKS => axum::Json(json!({ "keys": *stub.keys.lock().unwrap() })).into_response(),
+        None if path.starts_with("/v1/users/") => {
+            let unknown = json!({ "message": "not found", "long_message": "No user was found with this id",
+                                  "code": "resource_not_found" });
+            (StatusCode::NOT_FOUND, axum::Json(json!({ "errors": [unknown] }))).into_response()
+        }
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

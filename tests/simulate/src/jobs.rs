@@ -6,6 +6,7 @@ use crate::faults;
 use crate::installation::{Installation, mortal};
 use crate::trace;
 use command_executor::Executor;
+use command_executor::rest::TemporalRest;
 use tokio::time::{Duration, Instant, sleep};
 use torale_domain::audit::seal::MAX_RECORD_DELAY;
 use torale_domain::deactivation::commands::{Command, SchedulePattern};
@@ -107,6 +108,7 @@ pub async fn execute(world: &Installation) {
         let executor = Executor {
             clerk: world.outside.client("executor"),
             temporal: world.outside.client("executor"),
+            temporal_rest: TemporalRest::default(),
             events: world.events.client("executor"),
             forward: None,
             handled: Command::KINDS.to_vec(),

@@ -4,7 +4,7 @@ use crate::client::{COMMAND, Client, NoAnswer};
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault};
 use command_executor::clerk::{BanUsers, ClerkError};
-use command_executor::pause::PauseSchedules;
+use command_executor::pause::{PauseError, PauseSchedules};
 use futures::FutureExt;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,6 +73,12 @@ impl BanUsers for OutsideClient {
         let banned = self.call(BAN, user.as_str(), |effects, id| effects.banned.insert(id)).await;
         let failed = |_why| ClerkError::IdentityProviderError(IdentityProviderError::TimedOut);
         banned.map(|()| true).map_err(failed)
+    }
+}
+
+impl PauseError for NoAnswer {
+    fn is_unanswered(&self) -> bool {
+        true
     }
 }
 

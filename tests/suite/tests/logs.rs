@@ -5,6 +5,7 @@ use clerk_webhook::Webhook;
 use command_executor::Executor;
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::pause::PauseSchedules;
+use command_executor::rest::TemporalRest;
 use command_executor::temporal::TemporalError;
 use deactivate_user::DeactivateUser;
 use lambda_runtime::{Context, LambdaEvent};
@@ -123,6 +124,7 @@ fn executor(events: &FakeSqs) -> Executor<Willing, Willing, MessageQueue> {
     Executor {
         clerk: Willing,
         temporal: Willing,
+        temporal_rest: TemporalRest::default(),
         events: events.client(),
         forward: None,
         handled: Command::KINDS.to_vec(),

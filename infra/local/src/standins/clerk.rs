@@ -90,7 +90,9 @@ pub fn accept_bans(request: &ClerkRequest) -> (String, ClerkAnswer) {
             (format!("user {user} banned"), json(200, banned.to_string()))
         }
         None => {
-            let unknown = error("not found", "The stand-in supports bans only.", "resource_not_found");
+            // Not the code of an unknown user: that would count as a ban that has nobody to ban.
+            let unknown =
+                error("not found", "The stand-in supports bans only.", "stand_in_supports_bans_only");
             (format!("{} {}: not supported", request.method, request.path), json(404, unknown))
         }
     }
@@ -126,6 +128,7 @@ mod tests {
             ("user user_2x banned".to_owned(), 200)
         );
         assert_eq!(report_and_status("GET", "/v1/users/user_2x/ban", SECRET).1, 404);
+        assert_eq!(report_and_status("POST", "/v1/v1/users/user_2x/ban", SECRET).1, 404);
         assert_eq!(report_and_status("POST", "/v1/users/user_2x/ban", "sk_live_other").1, 401);
     }
 }

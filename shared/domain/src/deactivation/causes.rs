@@ -364,6 +364,17 @@ pub fn nothing_more_requested(user: UserId, read: Option<&Item>) -> Write {
     Write { key: CommandRequestNote::key(user), action: Action::Check, conditions: as_read(read) }
 }
 
+/// Notes over what was read that commands were requested for what a user got since the noted ones were: whoever
+/// reactivates the user looks once more for commands that wait. Returns the note as it is then, too. `unique` is
+/// another text each time.
+pub fn more_requested(user: UserId, read: Option<&Item>, unique: String) -> (Write, Item) {
+    let mut attributes = read.map(|item| item.attributes.clone()).unwrap_or_default();
+    attributes.insert(UNIQUE.to_owned(), Value::Text(unique));
+    let note = Item { key: CommandRequestNote::key(user), attributes };
+    let action = Action::Put(note.attributes.clone());
+    (Write { key: note.key.clone(), action, conditions: as_read(read) }, note)
+}
+
 /// Notes that commands were requested for another user by a cause that the reactivation of this one takes back.
 fn requested_for_others(origin: UserId, event: &str, unique: String) -> Write {
     let attributes = [(EVENT, event.to_owned()), (UNIQUE, unique)];
@@ -387,12 +398,12 @@ pub fn last_requested_for_others(read: Option<&Item>) -> Option<&str> {
 
 /// The conditions that a note is as it was read.
 fn as_read(read: Option<&Item>) -> Vec<Condition> {
-    unchanged(&read.map(|item| item.attributes.clone()).unwrap_or_default(), &[EVENT, LOGINS])
+    unchanged(&read.map(|item| item.attributes.clone()).unwrap_or_default(), &[EVENT, LOGINS, UNIQUE])
 }
 
 /// The attribute with the event of a [`CommandRequestNote`] or a [`RequestedDeactivation`].
 const EVENT: &str = "event";
-/// The attribute by which two requests for others differ.
+/// The attribute by which two requests differ of which nothing else is noted.
 const UNIQUE: &str = "unique";
 /// The attribute of a [`CommandRequestNote`] with the [`LoginsDigest`] that the commands block.
 const LOGINS: &str = "logins";

@@ -353,32 +353,41 @@ impl ReceivedCommand {
     /// or that of the command if it is later, because the event whose effect it undoes may be
     /// ahead of this system's clock.
     pub fn confirming_events(&self, paused: &[ScheduleId], now: Timestamp) -> Vec<String> {
-        let at = now.max(self.at);
-        let event = |kind: &str, subject: &str, data: Value| {
-            let kind = format!("{}{kind}", events::TYPE_PREFIX);
-            let id = Uuid::new_v5(&self.id, [&kind, subject].join("\n").as_bytes());
-            let message = json!({
-                "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
-                "datacontenttype": "application/json", "data": data,
-            });
-            with_trace(message, self.trace.as_ref()).to_string()
-        };
         match &self.command {
             Command::PauseTask { task_id, because_of, .. } => {
                 // A command for a schedule is sent while its task is not active: a completed one stays so.
-                let task = because_of
-                    .is_none()
-                    .then(|| event("task.paused", &task_id.to_string(), json!({ "task_id": task_id })));
-                let schedules = paused.iter().map(|schedule| {
-                    event("temporal.schedule.paused", schedule.as_str(), json!({ "schedule_id": schedule }))
+                let task = because_of.is_none().then(|| {
+                    self.event("task.paused", &task_id.to_string(), json!({ "task_id": task_id }), now)
                 });
-                task.into_iter().chain(schedules).collect()
+                task.into_iter().chain(self.confirming_pauses(paused, now)).collect()
             }
             Command::RevokeKey { key_id, user_id } => {
                 let data = json!({ "key_id": key_id, "user_id": user_id });
-                vec![event("api_key.revoked", key_id.as_str(), data)]
+                vec![self.event("api_key.revoked", key_id.as_str(), data, now)]
             }
             Command::BanUser { .. } => Vec::new(),
         }
+    }
+
+    /// The events that confirm a part of a command, whose other schedules could not be paused: `paused` are paused now.
+    /// They have the same ids as among the [`confirming_events`](Self::confirming_events).
+    pub fn confirming_pauses(&self, paused: &[ScheduleId], now: Timestamp) -> Vec<String> {
+        let confirm = |schedule: &ScheduleId| {
+            let data = json!({ "schedule_id": schedule });
+            self.event("temporal.schedule.paused", schedule.as_str(), data, now)
+        };
+        paused.iter().map(confirm).collect()
+    }
+
+    /// An event that confirms something of the command.
+    fn event(&self, kind: &str, subject: &str, data: Value, now: Timestamp) -> String {
+        let at = now.max(self.at);
+        let kind = format!("{}{kind}", events::TYPE_PREFIX);
+        let id = Uuid::new_v5(&self.id, [&kind, subject].join("\n").as_bytes());
+        let message = json!({
+            "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "subject": subject, "time": at,
+            "datacontenttype": "application/json", "data": data,
+        });
+        with_trace(message, self.trace.as_ref()).to_string()
     }
 }

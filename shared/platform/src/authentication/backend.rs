@@ -12,6 +12,8 @@ use torale_domain::values::ids::ClerkUserId;
 use torale_domain::values::json;
 
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+/// The code of the error with which Clerk answers about a user whom it does not know.
+const NO_SUCH_USER: &str = "resource_not_found";
 
 /// A client of Clerk's Backend API.
 #[derive(Debug)]
@@ -29,6 +31,24 @@ struct ClerkUser {
     id: String,
     #[serde(default, deserialize_with = "json::value")]
     public_metadata: Value,
+}
+
+/// The body of Clerk's errors, as far as it is read.
+#[derive(Deserialize)]
+struct ClerkErrors {
+    errors: Vec<ClerkErrorDetail>,
+}
+
+#[derive(Deserialize)]
+struct ClerkErrorDetail {
+    code: String,
+}
+
+/// Whether a 404 says that there is no such user. Any other 404 is that of a wrong address, such as a `CLERK_API_URL`
+/// that ends in `/v1`, or of a proxy, and says nothing about the user.
+fn is_unknown_user(body: &[u8]) -> bool {
+    let errors = serde_json::from_slice::<ClerkErrors>(body);
+    errors.is_ok_and(|body| body.errors.iter().any(|error| error.code == NO_SUCH_USER))
 }
 
 impl ClerkBackend {
@@ -58,7 +78,7 @@ impl ClerkBackend {
                 let role = found.public_metadata.get("role").and_then(Value::as_str);
                 Ok(role.map(str::to_owned))
             }
-            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::NOT_FOUND if is_unknown_user(&body) => Ok(None),
             other => Err(IdentityProviderError::Status(other)),
         }
     }
@@ -69,9 +89,10 @@ impl ClerkBackend {
     /// # Errors
     /// If Clerk has not confirmed the ban.
     pub async fn ban(&self, user: &ClerkUserId) -> Result<bool, IdentityProviderError> {
-        match self.send(Method::POST, user, "/ban").await?.0 {
+        let (status, body) = self.send(Method::POST, user, "/ban").await?;
+        match status {
             status if status.is_success() => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::NOT_FOUND if is_unknown_user(&body) => Ok(false),
             other => Err(IdentityProviderError::Status(other)),
         }
     }

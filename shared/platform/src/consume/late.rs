@@ -5,33 +5,36 @@
 //! It runs after the commit and the links, and for events without effect too. So of two concurrent writers one always
 //! finds the other's: either the outbox relay finds the resource, which was written before the relay read it, or this
 //! finds the deactivation, which was written before the resource was.
+//!
+//! The entry is written under the condition that the user is as they were read, and with a note that whoever reactivates
+//! the user compares. So of an entry and a reactivation at the same moment one always notices the other.
 
 use super::received::EntityBatch;
 use crate::clock;
 use crate::retry::Retries;
 use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, TransactError, Usage};
-use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::deactivation::causes::{self, EffectiveCause, OriginWrites};
+use futures::stream::{self, StreamExt};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use torale_domain::deactivation::causes::{self, CauseRecords, CommandRequestNote, EffectiveCause};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, Stoppable};
 use torale_domain::entities::readings::{ApiKey, Schedule, Task};
 use torale_domain::events::EventType;
 use torale_domain::events::types::TaskState;
-use torale_domain::projections::entity::Entity;
+use torale_domain::projections::entity::{self, Entity};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
-use torale_domain::storage::read::{Corrupt, ReadPlan, Reader};
+use torale_domain::storage::read::{ReadPlan, Reader};
 use torale_domain::storage::write::{Action, Write};
 use torale_domain::values::ids::{EntityKey, UserId};
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
 
-/// The most outbox entries that are written at once.
+/// The most transactions that are written at once.
 const PARALLEL: usize = 16;
-/// The most that one transaction writes.
+/// The most outbox entries that one transaction writes.
 const TOGETHER: usize = 50;
-/// How often a transaction is attempted that loses races.
+/// How often resources are looked at whose transactions lose races.
 const MAX_ATTEMPTS: u32 = 6;
 
 /// A task, schedule or API key that may have become active, and the positions of the messages that say so.
@@ -63,11 +66,28 @@ pub(super) fn candidates(
         .collect()
 }
 
-/// Writes an outbox entry for every resource of a deactivated user, and returns how many there are.
+/// What came of the late rule.
+#[derive(Debug, Default)]
+pub(super) struct LateReport {
+    /// Outbox entries that were written.
+    pub(super) entries: u64,
+    /// The positions of the messages that must come again.
+    pub(super) failed: BTreeSet<usize>,
+}
+
+impl LateReport {
+    fn fail(&mut self, candidate: &ActivationCandidate, error: &StoreError) {
+        tracing::error!(%error, "the late rule could not be applied");
+        self.failed.extend(&candidate.messages);
+    }
+}
+
+/// Writes an outbox entry for every resource of a deactivated user. What can't be read or written fails the messages of
+/// the resources that it is about, and no others.
 ///
 /// # Errors
-/// If the store fails, or other generations are written than those of `pointer`, which the events were folded into:
-/// another generation may contain deactivations that these don't, so the messages must come again.
+/// If the store is unavailable, or other generations are written than those of `pointer`, which the events were folded
+/// into: another generation may contain deactivations that these don't, so the messages must come again.
 pub(super) async fn stop(
     store: &Store,
     generations: &Generations,
@@ -75,130 +95,284 @@ pub(super) async fn stop(
     candidates: &[ActivationCandidate],
     now: Timestamp,
     usage: &Usage,
-) -> Result<u64, StoreError> {
-    if candidates.is_empty() {
-        return Ok(0);
-    }
-    if generations.pointer(store, usage).await? != *pointer {
-        return Err(StoreError::Unavailable("other generations are written by now".to_owned()));
-    }
-    let reader = TableReader::of(store, &pointer.live, usage);
-    let active = active_resources(&reader, candidates).await?;
-    let owners: BTreeMap<Key, UserId> =
-        active.iter().map(|resource| (keys::user(resource.user), resource.user)).collect();
-    let found = reader.read(ReadPlan::gets(owners.keys().cloned()).consistent()).await?.items;
-    let loaded = owners.into_iter().map(|(key, id)| Ok((id, Entity::load(found.get(&key))?)));
-    let users = loaded.collect::<Result<BTreeMap<UserId, Entity>, Corrupt>>()?;
-    let of = users.iter().map(|(id, user)| (*id, user));
-    let records = store.cause_records(&pointer.live, of, usage).await?;
-    let (mut entries, mut of_origins) = (Vec::new(), BTreeMap::<_, Vec<OutboxEntry>>::new());
-    for ActiveResource { user: id, resource, since, trace } in active {
-        let cause = users.get(&id).and_then(|user| causes::effective_cause(id, user, &records));
-        let Some(EffectiveCause { cause, origin }) = cause else { continue };
-        let event = causes::event_of(&cause).to_owned();
-        let action = OutboxAction::StopResumed { command: resource.command(id), since };
-        let (cause, generation) = (Cause { trace, ..cause }, pointer.live.name.clone());
-        let entry = OutboxEntry { cause, at: now, generation, action, request: String::new() };
-        match origin {
-            Some(origin) => of_origins.entry((origin, event)).or_default().push(entry),
-            None => entries.push(entry),
+) -> Result<LateReport, StoreError> {
+    let rule = LateRule { store, pointer, now, usage };
+    let mut report = LateReport::default();
+    let mut waiting: Vec<&ActivationCandidate> = candidates.iter().collect();
+    let mut retries = Retries::attempts(MAX_ATTEMPTS);
+    while !waiting.is_empty() {
+        if generations.pointer(store, usage).await? != *pointer {
+            return Err(StoreError::Unavailable("other generations are written by now".to_owned()));
+        }
+        let active = rule.active_resources(&waiting, &mut report).await?;
+        let owners = rule.owners(active.iter().map(|resource| resource.user)).await?;
+        let requests = rule.requests(&owners, active, &mut report);
+        // What lost a race is looked at again: its user may have been reactivated.
+        waiting = rule.put_all(requests, &mut report).await?;
+        if !waiting.is_empty() && !retries.pause().await {
+            let error = StoreError::Unavailable("lost races about a deactivation".to_owned());
+            waiting.drain(..).for_each(|candidate| report.fail(candidate, &error));
         }
     }
-    let count = entries.len() + of_origins.values().map(Vec::len).sum::<usize>();
-    let inserts: Vec<_> = entries.iter().map(|entry| store.insert_outbox_entry(entry, usage)).collect();
-    stream::iter(inserts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
-    for ((origin, event), entries) in of_origins {
-        for some in entries.chunks(TOGETHER) {
-            let of_origin = records.origin_writes(origin, &event, clock::unique());
-            let of_origin = of_origin.map_err(|error| StoreError::Refused(error.to_string()))?;
-            put(store, pointer, some, of_origin, usage).await?;
-        }
-    }
-    Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    Ok(report)
 }
 
-/// Puts entries into the outbox, unless what they are for is taken back. One that waits there is begun again, and its
-/// commands have the same ids.
-async fn put(
-    store: &Store,
-    pointer: &GenerationPointer,
-    entries: &[OutboxEntry],
-    OriginWrites { note, check }: OriginWrites,
-    usage: &Usage,
-) -> Result<(), StoreError> {
-    let mut writes = vec![
-        (CONTROL_TABLE.to_owned(), note),
-        (CONTROL_TABLE.to_owned(), pointer.unchanged()),
-        (pointer.live.table(), check),
-    ];
-    for entry in entries {
-        let Item { key, attributes } =
-            entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
-        let write = Write { key, action: Action::Put(attributes), conditions: Vec::new() };
-        writes.push((CONTROL_TABLE.to_owned(), write));
-    }
-    let mut retries = Retries::attempts(MAX_ATTEMPTS);
-    loop {
-        match store.transact_across(writes.clone(), usage).await {
-            Ok(()) => return Ok(()),
-            Err(TransactError::Failed(error)) => return Err(error),
-            // Another consumer requests something by the same cause, or it has been taken back by now.
-            Err(TransactError::Race) if retries.pause().await => {}
-            Err(TransactError::Race) => {
-                return Err(StoreError::Unavailable("lost races about a deactivation".to_owned()));
-            }
-        }
-    }
+/// The late rule in the live generation.
+#[derive(Clone, Copy)]
+struct LateRule<'a> {
+    store: &'a Store,
+    pointer: &'a GenerationPointer,
+    now: Timestamp,
+    usage: &'a Usage,
 }
 
 /// A resource that is active.
-struct ActiveResource {
+struct ActiveResource<'c> {
     user: UserId,
     resource: Stoppable,
     /// The time of the event that made it active, of a task or schedule.
     since: Timestamp,
-    trace: Option<TraceParent>,
+    candidate: &'c ActivationCandidate,
 }
 
-/// Those of some resources that are active by now, one for each of their users.
-async fn active_resources(
-    reader: &TableReader<'_>,
-    candidates: &[ActivationCandidate],
-) -> Result<Vec<ActiveResource>, StoreError> {
-    let keys: BTreeMap<Key, &ActivationCandidate> =
-        candidates.iter().map(|resource| (keys::entity(&resource.entity), resource)).collect();
-    let found = reader.read(ReadPlan::gets(keys.keys().cloned()).consistent()).await?.items;
-    let mut active = Vec::new();
-    for (key, ActivationCandidate { entity, trace, .. }) in keys {
-        let Entity { state, .. } = Entity::load(found.get(&key))?;
-        let (users, resource, since) = match Some(entity) {
-            Some(EntityKey::Task(id)) => {
-                let task = Task::of(&state);
-                let is_active = !task.deleted && task.state == TaskState::Active;
-                let user = task.user_id.filter(|_| is_active);
-                (BTreeSet::from_iter(user), Stoppable::Task(*id), task.state_at)
-            }
-            Some(EntityKey::Schedule(id)) => {
-                let schedule = Schedule::of(&state);
-                let is_active = !schedule.deleted && !schedule.paused;
-                let Some((created, _)) = schedule.created.filter(|_| is_active) else { continue };
-                let resource = Stoppable::Schedule(id.clone(), created.task_id);
-                (BTreeSet::from([created.user_id]), resource, schedule.state_at)
-            }
-            Some(EntityKey::ApiKey(id)) => {
-                let key = ApiKey::of(&state);
-                let users = if key.revoked { BTreeSet::new() } else { key.claims.users.clone() };
-                (users, Stoppable::Key(id.clone()), None)
-            }
-            _other_entities => continue,
-        };
-        let since = since.unwrap_or(Timestamp::EARLIEST);
-        active.extend(users.into_iter().map(|user| ActiveResource {
-            user,
-            resource: resource.clone(),
-            since,
-            trace: trace.clone(),
-        }));
+/// Users of active resources, and what decides whether a cause of commands is in effect for them.
+#[derive(Default)]
+struct ResourceOwners {
+    /// Those of whom everything can be read.
+    users: BTreeMap<UserId, Entity>,
+    records: CauseRecords,
+    /// What commands were requested for them before.
+    notes: HashMap<Key, Item>,
+}
+
+/// The outbox entries for resources of one user.
+struct StopRequest<'o, 'c> {
+    user: UserId,
+    owners: &'o ResourceOwners,
+    /// The check that the user is as they were read.
+    unchanged: Write,
+    /// The other user whose reactivation takes the cause back, and the event of the cause.
+    origin: Option<(UserId, String)>,
+    entries: Vec<Write>,
+    candidates: Vec<&'c ActivationCandidate>,
+}
+
+impl LateRule<'_> {
+    fn reader(&self) -> TableReader<'_> {
+        TableReader::of(self.store, &self.pointer.live, self.usage)
     }
-    Ok(active)
+
+    /// Those of some resources that are active by now, one for each of their users.
+    async fn active_resources<'c>(
+        &self,
+        candidates: &[&'c ActivationCandidate],
+        report: &mut LateReport,
+    ) -> Result<Vec<ActiveResource<'c>>, StoreError> {
+        let keys: BTreeMap<Key, &ActivationCandidate> =
+            candidates.iter().map(|candidate| (keys::entity(&candidate.entity), *candidate)).collect();
+        let found = self.reader().read(ReadPlan::gets(keys.keys().cloned()).consistent()).await?.items;
+        let mut active = Vec::new();
+        for (key, candidate) in keys {
+            match Entity::load(found.get(&key)) {
+                Ok(entity) => active.extend(active_resource(candidate, &entity)),
+                Err(corrupt) => report.fail(candidate, &corrupt.into()),
+            }
+        }
+        Ok(active)
+    }
+
+    /// Some users. Those of whom something can't be read are left out.
+    async fn owners(&self, users: impl Iterator<Item = UserId>) -> Result<ResourceOwners, StoreError> {
+        let keys: BTreeMap<Key, UserId> = users.map(|user| (keys::user(user), user)).collect();
+        let found = self.reader().read(ReadPlan::gets(keys.keys().cloned()).consistent()).await?.items;
+        let loaded = keys.into_iter().filter_map(|(key, user)| {
+            let entity = Entity::load(found.get(&key));
+            Some((user, entity.inspect_err(|error| tracing::warn!(%error, "a user can't be read")).ok()?))
+        });
+        let users: BTreeMap<UserId, Entity> = loaded.collect();
+        let inactive = users.iter().filter(|(id, user)| !causes::deactivations_of(**id, user).is_empty());
+        let notes: BTreeSet<Key> = inactive.map(|(id, _)| CommandRequestNote::key(*id)).collect();
+        let control = TableReader::new(self.store, CONTROL_TABLE, self.usage);
+        let notes = control.read(ReadPlan::gets(notes).consistent());
+        let (notes, (users, records)) = futures::try_join!(notes, self.with_records(users))?;
+        Ok(ResourceOwners { users, records, notes: notes.items })
+    }
+
+    /// Those of some users of whom it can be read what decides about their causes, with it.
+    async fn with_records(
+        &self,
+        mut users: BTreeMap<UserId, Entity>,
+    ) -> Result<(BTreeMap<UserId, Entity>, CauseRecords), StoreError> {
+        let (store, live) = (self.store, &self.pointer.live);
+        match store.cause_records(live, users.iter().map(|(id, user)| (*id, user)), self.usage).await {
+            // Something of one of them can't be read. Whose it is shows when each of them is read alone.
+            Err(StoreError::Corrupt(_)) => {}
+            all => return Ok((users, all?)),
+        }
+        let (mut all, mut unreadable) = (CauseRecords::default(), Vec::new());
+        for (id, user) in &users {
+            match store.cause_records(live, [(*id, user)], self.usage).await {
+                Ok(CauseRecords { deactivations, origins }) => {
+                    all.deactivations.extend(deactivations);
+                    all.origins.extend(origins);
+                }
+                Err(StoreError::Corrupt(error)) => {
+                    tracing::warn!(%error, "a user's deactivation can't be read");
+                    unreadable.push(*id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        users.retain(|id, _| !unreadable.contains(id));
+        Ok((users, all))
+    }
+
+    /// The requests for resources whose users are deactivated by a cause of commands.
+    fn requests<'o, 'c>(
+        &self,
+        owners: &'o ResourceOwners,
+        active: Vec<ActiveResource<'c>>,
+        report: &mut LateReport,
+    ) -> Vec<StopRequest<'o, 'c>> {
+        let mut requests = BTreeMap::<UserId, StopRequest<'o, 'c>>::new();
+        for resource in active {
+            let (user, candidate) = (resource.user, resource.candidate);
+            match self.request(owners, resource) {
+                Ok(None) => {}
+                Ok(Some(request)) => match requests.get_mut(&user) {
+                    Some(first) => {
+                        first.entries.extend(request.entries);
+                        first.candidates.extend(request.candidates);
+                    }
+                    None => drop(requests.insert(user, request)),
+                },
+                Err(error) => report.fail(candidate, &error),
+            }
+        }
+        requests.into_values().collect()
+    }
+
+    /// The request for one resource, if its user is deactivated by a cause of commands.
+    fn request<'o, 'c>(
+        &self,
+        owners: &'o ResourceOwners,
+        ActiveResource { user: id, resource, since, candidate }: ActiveResource<'c>,
+    ) -> Result<Option<StopRequest<'o, 'c>>, StoreError> {
+        let user = owners.users.get(&id);
+        let user =
+            user.ok_or_else(|| StoreError::Refused("the user of a resource can't be read".to_owned()))?;
+        let Some(EffectiveCause { cause, origin }) = causes::effective_cause(id, user, &owners.records)
+        else {
+            return Ok(None);
+        };
+        let origin = origin.map(|origin| (origin, causes::event_of(&cause).to_owned()));
+        let action = OutboxAction::StopResumed { command: resource.command(id), since };
+        let (cause, generation) =
+            (Cause { trace: candidate.trace.clone(), ..cause }, self.pointer.live.name.clone());
+        let entry = OutboxEntry { cause, at: self.now, generation, action, request: String::new() };
+        let Item { key, attributes } =
+            entry.item().map_err(|error| StoreError::Refused(error.to_string()))?;
+        let unchanged = entity::untouched(&EntityKey::User(id), user);
+        Ok(Some(StopRequest {
+            user: id,
+            owners,
+            unchanged: unchanged.map_err(|error| StoreError::Refused(error.to_string()))?,
+            origin,
+            // One that waits there is begun again, and its commands have the same ids.
+            entries: vec![Write { key, action: Action::Put(attributes), conditions: Vec::new() }],
+            candidates: vec![candidate],
+        }))
+    }
+
+    /// Puts entries into the outbox, and returns the resources whose user, or cause, is another by now.
+    async fn put_all<'c>(
+        &self,
+        requests: Vec<StopRequest<'_, 'c>>,
+        report: &mut LateReport,
+    ) -> Result<Vec<&'c ActivationCandidate>, StoreError> {
+        // Those of one origin write the same note, so they would be in each other's way.
+        let mut in_turn = BTreeMap::<UserId, Vec<StopRequest<'_, 'c>>>::new();
+        for request in requests {
+            let of = request.origin.as_ref().map_or(request.user, |(origin, _)| *origin);
+            in_turn.entry(of).or_default().push(request);
+        }
+        let each = in_turn.into_values().map(|requests| async move {
+            let mut results = Vec::new();
+            for request in requests {
+                let result = self.put(&request).await;
+                results.push((request, result));
+            }
+            results
+        });
+        let each: Vec<_> = each.collect();
+        let results = stream::iter(each).buffer_unordered(PARALLEL).collect::<Vec<_>>().await;
+        let mut lost = Vec::new();
+        for (request, result) in results.into_iter().flatten() {
+            match result {
+                Ok(()) => report.entries += u64::try_from(request.entries.len()).unwrap_or(u64::MAX),
+                Err(TransactError::Race) => lost.extend(request.candidates),
+                Err(TransactError::Failed(error)) if error.is_transient() => return Err(error),
+                Err(TransactError::Failed(error)) => {
+                    request.candidates.into_iter().for_each(|candidate| report.fail(candidate, &error));
+                }
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Puts the entries for one user into the outbox, unless the user has changed or what they are for is taken back.
+    async fn put(&self, request: &StopRequest<'_, '_>) -> Result<(), TransactError> {
+        let StopRequest { user, owners, unchanged, origin, entries, .. } = request;
+        let mut note = owners.notes.get(&CommandRequestNote::key(*user)).cloned();
+        for some in entries.chunks(TOGETHER) {
+            let (noting, noted) = causes::more_requested(*user, note.as_ref(), clock::unique());
+            let (mut control, mut checks) = (vec![self.pointer.unchanged(), noting], vec![unchanged.clone()]);
+            if let Some((origin, event)) = origin {
+                let of_origin = owners.records.origin_writes(*origin, event, clock::unique());
+                let of_origin = of_origin
+                    .map_err(|error| TransactError::Failed(StoreError::Refused(error.to_string())))?;
+                control.push(of_origin.note);
+                checks.push(of_origin.check);
+            }
+            let control = control.into_iter().chain(some.iter().cloned());
+            let control = control.map(|write| (CONTROL_TABLE.to_owned(), write));
+            let checks = checks.into_iter().map(|check| (self.pointer.live.table(), check));
+            self.store.transact_across(control.chain(checks).collect(), self.usage).await?;
+            note = Some(noted);
+        }
+        Ok(())
+    }
+}
+
+/// A resource if it is active, one for each of its users.
+fn active_resource<'c>(
+    candidate: &'c ActivationCandidate,
+    Entity { state, .. }: &Entity,
+) -> Vec<ActiveResource<'c>> {
+    let (users, resource, since) = match Some(&candidate.entity) {
+        Some(EntityKey::Task(id)) => {
+            let task = Task::of(state);
+            let is_active = !task.deleted && task.state == TaskState::Active;
+            let user = task.user_id.filter(|_| is_active);
+            (BTreeSet::from_iter(user), Stoppable::Task(*id), task.state_at)
+        }
+        Some(EntityKey::Schedule(id)) => {
+            let schedule = Schedule::of(state);
+            let is_active = !schedule.deleted && !schedule.paused;
+            let Some((created, _)) = schedule.created.filter(|_| is_active) else { return Vec::new() };
+            let resource = Stoppable::Schedule(id.clone(), created.task_id);
+            (BTreeSet::from([created.user_id]), resource, schedule.state_at)
+        }
+        Some(EntityKey::ApiKey(id)) => {
+            let key = ApiKey::of(state);
+            let users = if key.revoked { BTreeSet::new() } else { key.claims.users.clone() };
+            (users, Stoppable::Key(id.clone()), None)
+        }
+        _other_entities => return Vec::new(),
+    };
+    let since = since.unwrap_or(Timestamp::EARLIEST);
+    users
+        .into_iter()
+        .map(|user| ActiveResource { user, resource: resource.clone(), since, candidate })
+        .collect()
 }

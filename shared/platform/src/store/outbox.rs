@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use torale_domain::deactivation::causes::{
     self, CauseRecords, RequestedDeactivation, RequestedDeactivations,
 };
-use torale_domain::deactivation::outbox::{CURSOR, OutboxEntry, StoredOutboxEntry};
+use torale_domain::deactivation::outbox::{CURSOR, StoredOutboxEntry};
 use torale_domain::projections::entity::Entity;
 use torale_domain::storage::item::{Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
@@ -32,16 +32,6 @@ impl Store {
         let mut found = TableReader::new(self, CONTROL_TABLE, usage).read(reads).await?;
         let items = found.take_ranges(1).into_iter().flatten();
         Ok(items.map(|item| StoredOutboxEntry::load(&item)).collect())
-    }
-
-    /// Puts an entry into the outbox, unless it is there already.
-    pub(crate) async fn insert_outbox_entry(
-        &self,
-        entry: &OutboxEntry,
-        usage: &Usage,
-    ) -> Result<(), StoreError> {
-        let item = entry.item().map_err(|e| StoreError::Refused(e.to_string()))?;
-        self.insert(CONTROL_TABLE, item, usage).await.map(drop)
     }
 
     /// Moves an entry's cursor, or deletes the entry if there is no further cursor. It is a lost race if another relay

@@ -71,15 +71,35 @@ fn edits_and_pauses_both_ways_are_said_once() {
 #[test]
 fn a_pause_that_is_known_before_the_schedule_is_undone_if_it_runs() {
     let mut state = State::default();
-    let paused = message("temporal.schedule.paused", "s", NOW.plus(5), &json!({ "schedule_id": "s" }));
+    let paused = message("temporal.schedule.paused", "s", NOW, &json!({ "schedule_id": "s" }));
     fold(&mut state, &[paused]);
 
     let events = observed("0 9 * * *", false).events(&state, owner(), NOW);
 
     let facts = fold(&mut state, &events);
     assert_eq!(kinds(&facts), ["created", "unpaused"]);
-    assert_eq!(facts[1].1, NOW.plus(6), "later than what is known");
+    assert_eq!(facts[1].1, NOW.plus(1), "later than what is known");
     assert!(!readings::Schedule::of(&state).paused);
+}
+
+/// Between the description and the look at what is known, the executor of commands may pause a schedule.
+#[test]
+fn nothing_is_said_of_what_is_known_from_a_later_time_than_the_description() {
+    let mut state = State::default();
+    let running = observed("0 9 * * *", false);
+    let events = running.events(&state, owner(), NOW);
+    fold(&mut state, &events);
+    let paused = message("temporal.schedule.paused", "s", NOW.plus(1), &json!({ "schedule_id": "s" }));
+    fold(&mut state, &[paused]);
+
+    assert_eq!(running.events(&state, owner(), NOW), [""; 0]);
+    assert!(running.differs_from(&state), "it must be looked at again");
+
+    let edited = observed("0 10 * * *", false).events(&state, owner(), NOW);
+    assert_eq!(fold(&mut state, &edited), [("temporal.schedule.updated".to_owned(), NOW)], "that is older");
+    let later = running.events(&state, owner(), NOW.plus(1));
+    assert_eq!(kinds(&fold(&mut state, &later)), ["updated", "unpaused"]);
+    assert!(!running.differs_from(&state));
 }
 
 #[test]

@@ -93,9 +93,11 @@ impl<R: ReadTemporal> TemporalSync<R> {
         report: &mut SyncReport,
     ) -> Result<(), SyncError> {
         let ids: Vec<&str> = entries.iter().map(|(id, _)| id.as_str()).collect();
+        // Before Temporal is asked: what happens meanwhile is later than what it says.
+        let now = (self.clock)();
         let (observed, failed) = self.describe(&ids, report).await;
         let known = read_known(reader, observed.iter().flat_map(entities)).await?;
-        let (now, mut events, mut done) = ((self.clock)(), Vec::new(), HashMap::new());
+        let (mut events, mut done) = (Vec::new(), HashMap::new());
         for schedule in &observed {
             let state_of = |entity| known.get(&keys::entity(&entity)).cloned().unwrap_or_default();
             let Some(id) = ScheduleId::parse(&schedule.id) else {
@@ -122,8 +124,12 @@ impl<R: ReadTemporal> TemporalSync<R> {
                 own.merge(seen.state.clone());
             }
             let new = schedule.events(&own, (task, user), now);
-            done.insert(schedule.id.as_str(), after(own, &new));
+            let own = after(own, &new);
             events.extend(new);
+            // Where what is known is later than what Temporal said, it is looked at again in the next run.
+            if !schedule.differs_from(&own) {
+                done.insert(schedule.id.as_str(), own);
+            }
         }
         self.send(events, report).await?;
         let nexts: HashMap<&str, Option<Timestamp>> = observed

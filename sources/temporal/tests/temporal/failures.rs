@@ -2,13 +2,15 @@
 //! it.
 
 use crate::fake::{EPOCH, Synced, refused, task_id};
-use std::sync::atomic::Ordering;
+use serde_json::json;
+use std::sync::atomic::{AtomicI64, Ordering};
 use temporalio_client::tonic::Code;
 use torale_domain::values::time::Timestamp;
 use torale_platform::store::Usage;
 use torale_platform::store::temporal::TemporalSyncState;
 use torale_temporal::connection::TemporalError;
 use torale_temporal::sync::SyncError;
+use torale_testkit::events::event_about;
 use torale_testkit::fake_aws::CallFate;
 use torale_testkit::stack::NOW;
 
@@ -401,4 +403,24 @@ async fn an_edit_before_the_creation_was_consumed_is_an_edit() {
     synced.sync.temporal.set(&schedule(1), true, 6);
 
     assert_eq!(synced.run().await.1, ["schedule.created 1", "schedule.paused 1", "schedule.updated 1"]);
+}
+
+/// The executor of commands pauses a schedule right after it was described, and its event is consumed before the sync
+/// reads what is known.
+#[tokio::test]
+async fn a_pause_right_after_the_description_is_not_undone_and_the_schedule_is_looked_at_again() {
+    static PASSED: AtomicI64 = AtomicI64::new(0);
+    let mut synced = Synced::start().await;
+    synced.sync.clock = || NOW.plus(PASSED.load(Ordering::Relaxed));
+    synced.sync.temporal.set(&schedule(1), false, 5);
+    assert_eq!(synced.run().await.1, ["schedule.created 1"]);
+    synced.restart();
+    let data = json!({ "schedule_id": schedule(1) });
+    let paused = event_about(&schedule(1), "temporal.schedule.paused", data).at(NOW.plus(1000));
+    synced.stack.consume(&[paused.message()]).await;
+    synced.sync.temporal.after_description = Some(|| PASSED.store(2000, Ordering::Relaxed));
+
+    assert_eq!(synced.run().await.1, [""; 0]);
+
+    assert_eq!(synced.run().await.1, ["schedule.unpaused 1"], "it does run, also a moment later");
 }

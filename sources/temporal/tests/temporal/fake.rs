@@ -45,6 +45,8 @@ pub(crate) struct FakeTemporal {
     pub(crate) most_described_at_once: AtomicUsize,
     /// Descriptions after which Temporal says that there were too many.
     pub(crate) descriptions_left: Mutex<Option<usize>>,
+    /// What happens elsewhere once a schedule is described.
+    pub(crate) after_description: Option<fn()>,
     /// Rows of a page.
     pub(crate) page: usize,
 }
@@ -176,6 +178,9 @@ impl ReadTemporal for FakeTemporal {
         info.create_time.as_mut().unwrap().seconds = EPOCH;
         let state = Some(ScheduleState { paused, ..ScheduleState::default() });
         let schedule = Some(Schedule { spec: Some(spec), state, ..Schedule::default() });
+        if let Some(happens) = self.after_description {
+            happens();
+        }
         Ok(Some(DescribeScheduleResponse {
             schedule,
             info: Some(info),

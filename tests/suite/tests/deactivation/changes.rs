@@ -1,6 +1,7 @@
 //! What deactivating and reactivating users does at once, what it commands, and that each is done once.
 
 mod commands;
+mod late_rule;
 mod schedules;
 
 use deactivate_user::DeactivateUser;

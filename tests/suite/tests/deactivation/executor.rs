@@ -4,6 +4,7 @@
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use command_executor::clerk::{BanUsers, ClerkBans, ClerkError};
 use command_executor::pause::PauseSchedules;
+use command_executor::rest::TemporalRest;
 use command_executor::temporal::{TemporalError, TemporalPauses};
 use command_executor::{CommandOutcome, Executor, handle};
 use lambda_runtime::{Context, LambdaEvent};
@@ -43,12 +44,12 @@ fn user() -> UserId {
     UserId::parse(ADMIN).unwrap()
 }
 
-fn pause() -> Command {
+pub(crate) fn pause() -> Command {
     pause_of(&[])
 }
 
 /// The command to pause the task with the schedules that events have named.
-fn pause_of(schedules: &[&str]) -> Command {
+pub(crate) fn pause_of(schedules: &[&str]) -> Command {
     Command::PauseTask {
         task_id: TaskId::parse(TASK).unwrap(),
         user_id: user(),
@@ -69,11 +70,11 @@ fn revoke() -> Command {
     Command::RevokeKey { key_id: ApiKeyId::parse("key_1").unwrap(), user_id: user() }
 }
 
-fn ban(clerk_user_id: &str) -> Command {
+pub(crate) fn ban(clerk_user_id: &str) -> Command {
     Command::BanUser { user_id: user(), clerk_user_id: ClerkUserId::parse(clerk_user_id).unwrap() }
 }
 
-fn body(command: &Command) -> String {
+pub(crate) fn body(command: &Command) -> String {
     let cause = Cause {
         event: "e1".to_owned(),
         requested_by: user().to_string(),
@@ -162,6 +163,7 @@ impl World {
         Executor {
             clerk: ClerkBans::new(clerk),
             temporal: TemporalPauses::new(temporal),
+            temporal_rest: TemporalRest::default(),
             events: self.events.client(),
             forward: None,
             handled: Command::KINDS.to_vec(),
@@ -180,12 +182,12 @@ impl World {
     }
 }
 
-fn set(names: &[&str]) -> BTreeSet<String> {
+pub(crate) fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// An invocation with messages whose ids are their positions: the ids that are returned to the queue.
-async fn invoke_until<C: BanUsers, T: PauseSchedules>(
+pub(crate) async fn invoke_until<C: BanUsers, T: PauseSchedules>(
     executor: &Executor<C, T, MessageQueue>,
     bodies: &[String],
     deadline_ms: i64,
@@ -269,6 +271,10 @@ async fn executor_counts_a_ban_as_done_when_clerk_confirms_it_or_knows_no_such_u
         (says(200, &[], r#"{"id":"user_2abc","banned":true}"#.to_owned()), set(&[])),
         (says(204, &[], String::new()), set(&[])),
         (says(404, &[], not_found), set(&[])),
+        (says(404, &[], String::new()), returned_one.clone()),
+        (says(404, &[], "<html>Not Found</html>".to_owned()), returned_one.clone()),
+        (says(404, &[], r#"{"errors":[]}"#.to_owned()), returned_one.clone()),
+        (says(404, &[], forbidden.clone()), returned_one.clone()),
         (says(429, &[("retry-after", "10")], too_many), returned_one.clone()),
         (says(500, &[], "Internal Server Error".to_owned()), returned_one.clone()),
         (says(503, &[], String::new()), returned_one.clone()),
@@ -282,6 +288,21 @@ async fn executor_counts_a_ban_as_done_when_clerk_confirms_it_or_knows_no_such_u
         // It is delivered again, and Clerk is well again.
         assert_eq!(invoke(&executor, &[body(&ban("user_2abc"))]).await, set(&[]), "{answer:?}");
     }
+}
+
+/// Every ban is a 404 then: none may be acknowledged and lost.
+#[tokio::test]
+async fn executor_returns_bans_while_the_address_of_clerk_is_a_wrong_one() {
+    let world = World::start().await;
+    let (settings, temporal) = world.settings();
+    let with_version = format!("{}/v1", settings.api_url);
+    let wrong = IdentityProviderSettings { api_url: with_version, ..world.settings().0 };
+    let ban = [body(&ban("user_2abc"))];
+
+    assert_eq!(invoke(&world.executor_with(&wrong, temporal.clone()), &ban).await, set(&["0"]));
+    assert_eq!(world.bans.lock().unwrap()[0].path, "/v1/v1/users/user_2abc/ban");
+
+    assert_eq!(invoke(&world.executor_with(&settings, temporal), &ban).await, set(&[]));
 }
 
 #[tokio::test]
@@ -524,6 +545,7 @@ async fn executor_returns_exactly_the_commands_that_are_not_done_by_the_deadline
     let executor = Executor {
         clerk: Silent,
         temporal: Silent,
+        temporal_rest: TemporalRest::default(),
         events: events.client(),
         forward: None,
         handled: Command::KINDS.to_vec(),

@@ -6,6 +6,7 @@ use command_executor::Executor;
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::confirm::ConfirmationSink;
 use command_executor::pause::PauseSchedules;
+use command_executor::rest::TemporalRest;
 use command_executor::temporal::TemporalError;
 use deactivate_user::DeactivateUser;
 use fastrand::Rng;
@@ -198,6 +199,7 @@ impl<'a> RandomScenario<'a> {
             let executor = Executor {
                 clerk: &self.outside,
                 temporal: &self.outside,
+                temporal_rest: TemporalRest::default(),
                 events: &self.outside,
                 forward: None,
                 handled: Command::KINDS.to_vec(),

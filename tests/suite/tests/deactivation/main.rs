@@ -5,3 +5,4 @@ mod changes;
 mod executor;
 mod faults;
 mod longest_keys;
+mod pauses;

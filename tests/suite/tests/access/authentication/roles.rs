@@ -75,6 +75,8 @@ async fn roles_that_clerk_does_not_answer_for_are_a_503_and_admit_nobody() {
     for behaviour in [
         ClerkBehaviour::Status(500),
         ClerkBehaviour::Status(401),
+        // Of a wrong address: Clerk says by a code of its own that it does not know the user.
+        ClerkBehaviour::Status(404),
         ClerkBehaviour::Status(429),
         ClerkBehaviour::Status(204),
         ClerkBehaviour::Redirect,
