@@ -29,12 +29,11 @@ export function newQueryClient(): QueryClient {
         gcTime: 5 * 60_000,
         networkMode: "always",
       },
-      mutations: { networkMode: "always", retry: (failures, error) => failures < 2 && passes(error) && !limited(error), retryDelay: delay },
+      // Each change says itself whether it may be sent again, see `attempts`.
+      mutations: { networkMode: "always", retry: false },
     },
   });
 }
-
-const limited = (error: unknown) => error instanceof ApiError && error.status === 429;
 
 /** The place of a list in the cache. */
 export const keyOf = ({ path, query }: Read) => [path, query] as const;
