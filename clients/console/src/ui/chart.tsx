@@ -176,7 +176,7 @@ function Tip({ bars, shown, span }: Pick<Props, "bars" | "span"> & { shown: numb
 const summary = (bar: Bar) =>
   `${plural(bar.count, "execution")}, ${count(bar.failed)} failed, ${percent(rate(bar.failed, bar.count))}; ${average(bar)}`;
 
-const average = ({ avgDurationMs }: Bar) => (avgDurationMs === null ? "average not known while some run" : `${duration(avgDurationMs)} on average`);
+const average = ({ avgDurationMs }: Bar) => (avgDurationMs === null ? "average not known" : `${duration(avgDurationMs)} on average`);
 
 function Lines({ mostRate }: { mostRate: number }) {
   const limit = BOTTOM.y + BOTTOM.height * (1 - ERROR_RATE_LIMIT / mostRate);
