@@ -256,6 +256,13 @@ begin
 end
 $$;
 
+-- `only`, unless a table is partitioned. The rows of a partitioned table are all in its partitions, and a TRUNCATE
+-- empties them all. A TRUNCATE of a table that others inherit from may leave theirs alone (TRUNCATE ONLY), and a trigger
+-- can't see which it is: so it reads that table alone.
+create or replace function only_of(platform oid) returns text language sql stable as $$
+  select case when c.relkind = 'p' then '' else 'only' end from pg_catalog.pg_class c where c.oid = platform
+$$;
+
 -- The triggers' function. It runs once a statement, with the rights of the schema's owner; whatever fails in it is
 -- noted, and the platform's statement goes on. If the statement's rows can't be recorded together, each is by itself.
 create or replace function capture() returns trigger language plpgsql security definer set timezone = 'UTC' as $$
@@ -267,7 +274,7 @@ declare
     when 'INSERT' then 'select null::jsonb, to_jsonb(n) from new_rows n'
     when 'UPDATE' then 'select to_jsonb(o), to_jsonb(n) from old_rows o full join new_rows n on n.id = o.id'
     when 'DELETE' then 'select to_jsonb(o), null::jsonb from old_rows o'
-    else format('select to_jsonb(t), null::jsonb from only %I.%I t', tg_table_schema, tg_table_name)
+    else format('select to_jsonb(t), null::jsonb from %s %I.%I t', only_of(tg_relid), tg_table_schema, tg_table_name)
   end;
   was jsonb;
   r jsonb;

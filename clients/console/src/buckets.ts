@@ -1,5 +1,5 @@
 /** From the bars of a chart to the lists behind them. */
-import type { Bucket, Point } from "./api/types";
+import type { Bucket, ExecutionsPage, Point } from "./api/types";
 import { href } from "./place";
 
 const SECONDS: Readonly<Record<Bucket, number>> = { minute: 60, hour: 3600, day: 86_400 };
@@ -13,7 +13,8 @@ export interface Bar {
   readonly end: Date;
   readonly count: number;
   readonly failed: number;
-  readonly avgDurationMs: number;
+  /** The mean duration of those that finished; null if it is not known. */
+  readonly avgDurationMs: number | null;
 }
 
 /** The end of a point's bucket: the next whole minute, hour or UTC day after its start. */
@@ -51,27 +52,54 @@ export function rateBefore(both: readonly Point[], later: readonly Point[], hour
   return of("count") === 0 ? null : of("failed") / of("count");
 }
 
-/** Bars put together so that each covers `minutes`, at whole multiples of that. */
-export function merged(fine: readonly Bar[], minutes: number): Bar[] {
-  const size = minutes * 60_000;
-  const found: Bar[] = [];
+/** The executions that run now. */
+export interface Running {
+  /** When each of them began, in milliseconds since 1970. */
+  readonly starts: readonly number[];
+  /** All that began later than this are among them. */
+  readonly allSince: number;
+}
+
+/** The executions that run, by the first page of their list, which has the newest. */
+export function runningOf({ executions, total }: ExecutionsPage): Running {
+  const starts = executions.map(({ started_at }) => Date.parse(started_at));
+  return { starts, allSince: total > executions.length ? Math.min(...starts) : Number.NEGATIVE_INFINITY };
+}
+
+/** Bars put together so that each covers `minutes`, at whole multiples of that; `running` is null while it is not known. */
+export function merged(fine: readonly Bar[], minutes: number, running: Running | null): Bar[] {
+  const place = (bar: Bar) => Math.floor(bar.start.getTime() / (minutes * 60_000));
+  const groups: Bar[][] = [];
   for (const bar of fine) {
-    const last = found.at(-1);
-    if (last === undefined || Math.floor(last.start.getTime() / size) !== Math.floor(bar.start.getTime() / size)) {
-      found.push(bar);
-      continue;
-    }
-    const count = last.count + bar.count;
-    const time = last.avgDurationMs * last.count + bar.avgDurationMs * bar.count;
-    found[found.length - 1] = {
-      start: last.start,
-      end: bar.end,
-      count,
-      failed: last.failed + bar.failed,
-      avgDurationMs: count === 0 ? 0 : Math.round(time / count),
-    };
+    const last = groups.at(-1);
+    if (last?.[0] !== undefined && place(last[0]) === place(bar)) last.push(bar);
+    else groups.push([bar]);
   }
-  return found;
+  return groups.flatMap((group, at) => {
+    const [first, last] = [group[0], group.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    // The last bar counts what begins later, too.
+    const end = at === groups.length - 1 ? Number.POSITIVE_INFINITY : last.end.getTime();
+    const count = sum(group, (bar) => bar.count);
+    const failed = sum(group, (bar) => bar.failed);
+    return [{ start: first.start, end: last.end, count, failed, avgDurationMs: meanOf(group, end, running) }];
+  });
+}
+
+const sum = (bars: readonly Bar[], of: (bar: Bar) => number): number => bars.reduce((total, bar) => total + of(bar), 0);
+
+/**
+ * The mean duration of bars together. The API's means are of what finished, and its counts are of all: they are the
+ * weights of the means only if nothing in the bars runs.
+ */
+function meanOf(group: readonly Bar[], end: number, running: Running | null): number | null {
+  const filled = group.filter((bar) => bar.count > 0);
+  const [first] = filled;
+  if (first === undefined) return 0;
+  if (filled.length === 1) return first.avgDurationMs;
+  const start = first.start.getTime();
+  const isFinished = running !== null && start > running.allSince && !running.starts.some((at) => at >= start && at < end);
+  return isFinished ? Math.round(sum(filled, (bar) => (bar.avgDurationMs ?? 0) * bar.count) / sum(filled, (bar) => bar.count)) : null;
 }
 
 /**

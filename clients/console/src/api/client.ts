@@ -6,6 +6,7 @@ import { earlyAnswer } from "../early";
 import type { Query } from "../reads";
 import { bearer, end, ownId, session, type Credentials } from "../session";
 import { createStore } from "../store";
+import { pause } from "./attempts";
 import { ApiError, SessionEnded, Unreachable } from "./errors";
 import { send, url, type Sent } from "./sending";
 
@@ -38,18 +39,22 @@ interface Options extends Sent {
   credentials?: Credentials;
   /** Who began a request that may be repeated: it is sent in no other session. By default whoever is signed in. */
   by?: Credentials | null;
+  /** Of a change, in place of `signal`: cancels it while it is not sent yet. A request that is under way goes on. */
+  cancelUnsent?: AbortSignal;
+  /** Called when it is sent. */
+  onSent?: () => void;
 }
 
 /**
  * Sends a request and reads its JSON. Throws {@link ApiError}, {@link Unreachable}, or {@link SessionEnded} if the
- * session in which it began is over before it is sent.
+ * session in which it began is over before it is sent. A cancelled one throws the reason of its signal.
  */
 export async function request<T>(path: string, options: Options = {}): Promise<T> {
-  const { credentials: offered, by = session.get().credentials } = options;
+  const { credentials: offered, by = session.get().credentials, cancelUnsent = options.signal } = options;
   const credentials = offered ?? by;
-  await rateLimitIsOver(options.signal);
+  await rateLimitIsOver(cancelUnsent);
   const found = credentials && (await bearer(credentials));
-  options.signal?.throwIfAborted();
+  cancelUnsent?.throwIfAborted();
   const isCurrent = () => offered === undefined && session.get().credentials === credentials;
   if (found === null) throw new SessionEnded("You are not signed in.");
   if ("ended" in found) {
@@ -58,6 +63,7 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   }
   // Meanwhile somebody may have signed out, or somebody else signed in.
   if (offered === undefined && !isCurrent()) throw new SessionEnded("Your session ended before this was sent.");
+  options.onSent?.();
   const response = await answer(path, found.token, options);
   if (isCurrent()) ownId.set(response.headers.get("x-user-id") ?? ownId.get());
   const body: unknown = await response.json().catch(() => undefined);
@@ -71,18 +77,18 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   throw error;
 }
 
-async function answer(path: string, key: string, { query, credentials: _, by: __, ...sent }: Options): Promise<Response> {
+async function answer(path: string, key: string, { query, method = "GET", body, signal }: Options): Promise<Response> {
   const to = url(path, query);
-  const early = (sent.method ?? "GET") === "GET" ? await earlyAnswer(to, key) : null;
-  sent.signal?.throwIfAborted();
+  const early = method === "GET" ? await earlyAnswer(to, key) : null;
+  signal?.throwIfAborted();
   if (early !== null) return early;
   try {
-    const response = await send(to, key, sent);
+    const response = await send(to, key, { method, body, signal });
     // Not of one that was requested early: it may have come some time ago.
     noteClock(response);
     return response;
   } catch (cause) {
-    if (sent.signal?.aborted) throw cause;
+    if (signal?.aborted) throw cause;
     note(0);
     throw new Unreachable("no answer", { cause });
   }
@@ -93,15 +99,7 @@ async function rateLimitIsOver(signal: AbortSignal | undefined): Promise<void> {
   for (;;) {
     const wait = connection.get().waitUntil - Date.now();
     if (wait <= 0) return;
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(resolve, wait);
-      const stop = () => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      if (signal?.aborted) stop();
-      signal?.addEventListener("abort", stop, { once: true });
-    });
+    await pause(wait, signal);
   }
 }
 

@@ -9,7 +9,7 @@ import type { RecentDeactivations } from "../health";
 import { observe, type ObservedUser } from "../users/sightings";
 import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
-import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, ScheduleRow, Series, Stats, TaskDetail, UserDetail } from "./types";
+import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, ExecutionsPage, ScheduleRow, Series, Stats, TaskDetail, UserDetail } from "./types";
 
 /** How often what is on the screen is read again. */
 export const REFRESH_MS = 15_000;
@@ -29,12 +29,11 @@ export function newQueryClient(): QueryClient {
         gcTime: 5 * 60_000,
         networkMode: "always",
       },
-      mutations: { networkMode: "always", retry: (failures, error) => failures < 2 && passes(error) && !limited(error), retryDelay: delay },
+      // Each change says itself whether it may be sent again, see `attempts`.
+      mutations: { networkMode: "always", retry: false },
     },
   });
 }
-
-const limited = (error: unknown) => error instanceof ApiError && error.status === 429;
 
 /** The place of a list in the cache. */
 export const keyOf = ({ path, query }: Read) => [path, query] as const;
@@ -61,6 +60,10 @@ export const useSeries = (metric: "executions", bucket: Bucket, hours: number, e
     refetchInterval: ({ state }) => (hasNoEndpoint(state.error) ? false : SLOW_REFRESH_MS),
     staleTime: SLOW_REFRESH_MS / 2,
   });
+
+/** The newest executions of a window that run. */
+export const useRunning = (hours: number, enabled: boolean) =>
+  useList<ExecutionsPage>({ path: "admin/executions", query: { status: "running", hours, limit: 100 } }, { enabled, slow: true });
 
 const RATE_BEFORE = ["admin/stats/series", "rate before"] as const;
 

@@ -168,13 +168,15 @@ function Tip({ bars, shown, span }: Pick<Props, "bars" | "span"> & { shown: numb
       <span>
         {count(bar.failed)} failed ({percent(rate(bar.failed, bar.count))})
       </span>
-      <span>{duration(bar.avgDurationMs)} on average</span>
+      <span>{average(bar)}</span>
     </div>
   );
 }
 
 const summary = (bar: Bar) =>
-  `${plural(bar.count, "execution")}, ${count(bar.failed)} failed, ${percent(rate(bar.failed, bar.count))}; ${duration(bar.avgDurationMs)} on average`;
+  `${plural(bar.count, "execution")}, ${count(bar.failed)} failed, ${percent(rate(bar.failed, bar.count))}; ${average(bar)}`;
+
+const average = ({ avgDurationMs }: Bar) => (avgDurationMs === null ? "average not known" : `${duration(avgDurationMs)} on average`);
 
 function Lines({ mostRate }: { mostRate: number }) {
   const limit = BOTTOM.y + BOTTOM.height * (1 - ERROR_RATE_LIMIT / mostRate);

@@ -8,8 +8,8 @@ import { useStore } from "../store";
 import { Dialog } from "../ui/dialog";
 import { Foreign, Notice } from "../ui/parts";
 import { BulkResults, isDeactivated } from "./bulk-results";
-import { DialogEnd } from "./change-dialog";
-import { useDeactivateMany } from "./changes";
+import { CancelButton, DialogEnd, WhatClosingDoes } from "./change-dialog";
+import { adviceAfter, useDeactivateMany } from "./changes";
 
 interface Props {
   users: readonly UserRow[];
@@ -66,13 +66,12 @@ export function BulkDialog({ users, onClose }: Props) {
         </label>
         {change.error && (
           <Notice tone="bad" title={sentence(change.error)} urgent>
-            Nothing is lost by trying again: repeating is safe.
+            {adviceAfter("Deactivate", change.error)}
           </Notice>
         )}
+        <WhatClosingDoes change={change} />
         <footer class="dialog-foot">
-          <button type="button" class="button" onClick={() => onClose([])}>
-            Cancel
-          </button>
+          <CancelButton change={change} onClose={() => onClose([])} />
           <button type="submit" class="button danger" disabled={!fits || change.isPending}>
             {change.isPending ? "Sending…" : `Deactivate ${plural(users.length, "user")}`}
           </button>

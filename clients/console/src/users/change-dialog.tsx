@@ -2,6 +2,7 @@
 import { useQueryClient } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { connection } from "../api/client";
 import { sentence } from "../api/errors";
 import type { Deactivated, UserRow } from "../api/types";
 import { plural } from "../format";
@@ -10,7 +11,7 @@ import { useStore } from "../store";
 import { visible } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
-import { useDeactivate, useReactivate } from "./changes";
+import { adviceAfter, useDeactivate, useReactivate } from "./changes";
 import { isDetail, isDone, sendsCommands, stateHolder, steps } from "./progress";
 import { ProgressList, UnknownProgress } from "./progress-list";
 import { useWaiting } from "./waiting";
@@ -56,7 +57,7 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
           onClose={onClose}
         />
       ) : (
-        <Confirmation user={user} verb="Deactivate" danger busy={change.isPending} error={change.error} onSend={send} onClose={onClose}>
+        <Confirmation user={user} verb="Deactivate" danger change={change} onSend={send} onClose={onClose}>
           <p>As soon as you confirm:</p>
           {user.state === "deactivated" ? <RestConsequences user={user} /> : <Consequences user={user} />}
         </Confirmation>
@@ -118,7 +119,7 @@ export function ReactivateDialog({ user, onClose }: Props) {
           <DialogEnd onClose={onClose} />
         </>
       ) : (
-        <Confirmation user={user} verb="Reactivate" busy={change.isPending} error={change.error} onSend={() => change.mutate(user.id)} onClose={onClose}>
+        <Confirmation user={user} verb="Reactivate" change={change} onSend={() => change.mutate(user.id)} onClose={onClose}>
           <p>As soon as you confirm:</p>
           <ul class="consequences">
             <li>The user may use the platform again.</li>
@@ -143,17 +144,40 @@ export const DialogEnd = ({ onClose }: { onClose: () => void }) => (
   </footer>
 );
 
+/** How far a change is. */
+interface Pending {
+  isPending: boolean;
+  /** Whether it was sent, see `useChange`. */
+  isSent: boolean;
+}
+
+/** While a change is pending: what closing its dialog does to it. A request that was sent can't be taken back. */
+export function WhatClosingDoes({ change }: { change: Pending }) {
+  const { waitUntil } = useStore(connection);
+  if (!change.isPending) return null;
+  if (change.isSent) return <p class="faint small">The request was sent. Closing this does not take it back; it is only not sent again.</p>;
+  if (waitUntil <= Date.now()) return null;
+  return <p class="faint small">Not sent yet: it waits until the API takes requests again. If you cancel, it is never sent.</p>;
+}
+
+/** Closes a dialog with a change in it. Once that was sent, this cancels nothing, and does not say so. */
+export const CancelButton = ({ change, onClose }: { change: Pending; onClose: () => void }) => (
+  <button type="button" class="button" onClick={onClose}>
+    {change.isSent ? "Close" : "Cancel"}
+  </button>
+);
+
 interface ConfirmationProps extends Props {
   verb: "Deactivate" | "Reactivate";
   danger?: boolean;
-  busy: boolean;
-  error: Error | null;
+  change: Pending & { error: Error | null };
   onSend: () => void;
   children: ComponentChildren;
 }
 
 /** Asks for the user's email, so that the wrong row can't be changed by a slip. */
-function Confirmation({ user, verb, danger = false, busy, error, onSend, onClose, children }: ConfirmationProps) {
+function Confirmation({ user, verb, danger = false, change, onSend, onClose, children }: ConfirmationProps) {
+  const { isPending: busy, error } = change;
   const [typed, setTyped] = useState("");
   // A stand-in has no email; its id is asked for then.
   const wanted = user.email || user.id;
@@ -180,13 +204,12 @@ function Confirmation({ user, verb, danger = false, busy, error, onSend, onClose
       </label>
       {error && (
         <Notice tone="bad" title={sentence(error)} urgent>
-          Nothing is lost by trying again: repeating is safe.
+          {adviceAfter(verb, error)}
         </Notice>
       )}
+      <WhatClosingDoes change={change} />
       <footer class="dialog-foot">
-        <button type="button" class="button" onClick={onClose}>
-          Cancel
-        </button>
+        <CancelButton change={change} onClose={onClose} />
         <button type="submit" class={danger ? "button danger" : "button primary"} disabled={!fits || busy}>
           {busy ? "Sending…" : verb}
         </button>
@@ -242,7 +265,7 @@ function Progress({ user, answered, attempt, before, busy, error, onRepeat, onHe
       {held !== null && <Notice tone="info" title={EARLIER_HOLDS} />}
       {error && (
         <Notice tone="bad" title={sentence(error)} urgent>
-          Nothing is lost by trying again: repeating is safe.
+          {adviceAfter("Deactivate", error)}
         </Notice>
       )}
       {!done && held === null && <p class="faint small">You can close this: it goes on by itself, and the user's detail shows how far it is.</p>}

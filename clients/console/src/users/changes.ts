@@ -1,41 +1,77 @@
-/** Requests that change users. They may be repeated: a repeated one has no further effect. */
-import { useMutation, useQueryClient } from "@tanstack/preact-query";
+/**
+ * Requests that change users. A deactivation is sent again by itself when it fails for now: a repeated one has no
+ * further effect. A reactivation never is: a repeated one could undo the deactivation of another administrator.
+ */
+import { useMutation, useQueryClient, type QueryClient } from "@tanstack/preact-query";
+import { useEffect, useState } from "preact/hooks";
+import { attempts } from "../api/attempts";
 import { request } from "../api/client";
+import { ApiError, SessionEnded } from "../api/errors";
 import type { AllDeactivated, Deactivated, Reactivated } from "../api/types";
 import { session, type Credentials } from "../session";
 
-/** What is on the screen about users and tasks is read again. */
-function useReread(): () => void {
-  const client = useQueryClient();
-  return () => {
-    void client.invalidateQueries({ predicate: ({ queryKey }) => /^admin\/(users|tasks|stats)/.test(String(queryKey[0])) });
-  };
-}
-
 /** What is to be changed, and who wants so: no attempt is made in a later session. */
-interface Begun<Input> {
+export interface Change<Input> {
   readonly input: Input;
   readonly by: Credentials | null;
+  /** Cancels what is not sent yet. A request that is under way goes on. */
+  readonly cancelUnsent: AbortSignal;
+  /** Called each time it is sent. */
+  readonly onSent: () => void;
 }
 
 /** A change that whoever is signed in begins now. */
-export const begun = <Input>(input: Input): Begun<Input> => ({ input, by: session.get().credentials });
+export const begun = <Input>(input: Input, cancelUnsent: AbortSignal, onSent = () => {}): Change<Input> => ({
+  input,
+  by: session.get().credentials,
+  cancelUnsent,
+  onSent,
+});
 
-function useChange<Answer, Input>(send: (change: Begun<Input>) => Promise<Answer>) {
-  const reread = useReread();
-  const mutation = useMutation<Answer, Error, Begun<Input>>({ mutationFn: (change) => send(change), onSettled: reread });
-  return { ...mutation, mutate: (input: Input) => mutation.mutate(begun(input)) };
+/** How a change is made. After each, also one that failed or was cancelled, users and tasks are read again. */
+export const changeOf = <Answer, Input>(client: QueryClient, send: (change: Change<Input>) => Promise<Answer>) => ({
+  mutationFn: (change: Change<Input>) => send(change),
+  onSettled: () => {
+    void client.invalidateQueries({ predicate: ({ queryKey }) => /^admin\/(users|tasks|stats)/.test(String(queryKey[0])) });
+  },
+});
+
+/**
+ * A change that belongs to a dialog. When the dialog closes, what is not sent yet is cancelled; a request that is under
+ * way goes on. `isSent` says whether the last change was sent, whatever came of it.
+ */
+function useChange<Answer, Input>(send: (change: Change<Input>) => Promise<Answer>) {
+  const client = useQueryClient();
+  const mutation = useMutation<Answer, Error, Change<Input>>(changeOf(client, send));
+  const [isSent, setSent] = useState(false);
+  const [dialog] = useState(() => new AbortController());
+  useEffect(() => () => dialog.abort(), []);
+  const mutate = (input: Input) => {
+    setSent(false);
+    mutation.mutate(begun(input, dialog.signal, () => setSent(true)));
+  };
+  return { ...mutation, isSent, mutate };
 }
 
 /** Deactivates a user by id. */
-export const deactivate = ({ input, by }: Begun<string>) =>
-  request<Deactivated>(`admin/users/${encodeURIComponent(input)}/deactivate`, { method: "PATCH", by });
+export const deactivate = ({ input, ...change }: Change<string>) =>
+  attempts(() => request<Deactivated>(`admin/users/${encodeURIComponent(input)}/deactivate`, { method: "PATCH", ...change }), change.cancelUnsent);
 
-const reactivate = ({ input, by }: Begun<string>) =>
-  request<Reactivated>(`admin/users/${encodeURIComponent(input)}/reactivate`, { method: "PATCH", by });
+/** Reactivates a user by id, in one attempt. */
+export const reactivate = ({ input, ...change }: Change<string>) =>
+  request<Reactivated>(`admin/users/${encodeURIComponent(input)}/reactivate`, { method: "PATCH", ...change });
 
-const deactivateMany = ({ input, by }: Begun<string[]>) =>
-  request<AllDeactivated>("admin/users/deactivate", { method: "POST", body: { user_ids: input }, by });
+/** Deactivates users by their ids. */
+export const deactivateMany = ({ input, ...change }: Change<string[]>) =>
+  attempts(() => request<AllDeactivated>("admin/users/deactivate", { method: "POST", body: { user_ids: input }, ...change }), change.cancelUnsent);
+
+/** What is said after a change has failed. */
+export function adviceAfter(verb: "Deactivate" | "Reactivate", error: Error): string {
+  if (verb === "Deactivate") return "Nothing is lost by trying again: repeating is safe.";
+  const isRefused = error instanceof SessionEnded || (error instanceof ApiError && error.status < 500);
+  if (isRefused) return "Nothing was changed.";
+  return "It is not known whether the user was reactivated. Look at the user before you try again: another administrator may have deactivated them meanwhile.";
+}
 
 /** At most so many users in one request. */
 export const MOST_USERS = 100;

@@ -1,9 +1,9 @@
 /** Executions by hour and by day, each with a zoom into finer bars. */
 import { useState } from "preact/hooks";
 import { hasNoEndpoint, sentence } from "../api/errors";
-import { useSeries } from "../api/queries";
+import { useRunning, useSeries } from "../api/queries";
 import type { Bucket, Series } from "../api/types";
-import { bars, listBehind, merged, type Bar } from "../buckets";
+import { bars, listBehind, merged, runningOf, type Bar } from "../buckets";
 import { dayOf, hourOf, percent, utcDayOf, zone } from "../format";
 import { ERROR_RATE_LIMIT } from "../thresholds";
 import { Chart } from "../ui/chart";
@@ -45,7 +45,8 @@ function ChartCard({ frame }: { frame: Frame }) {
   const whole = useSeries("executions", frame.bucket, frame.hours);
   const fine = useSeries("executions", frame.finer, frame.hours, range !== null);
   const zoomed = range !== null && fine.data !== undefined;
-  const all = zoomed ? merged(barsOf(fine.data), frame.fine) : barsOf(whole.data);
+  const { data: running } = useRunning(frame.hours, zoomed && frame.finer === "minute");
+  const all = zoomed ? merged(barsOf(fine.data), frame.fine, running ? runningOf(running) : null) : barsOf(whole.data);
   const shown = range && zoomed ? all.filter((bar) => bar.end > range.start && bar.start < range.end) : all;
   const problem = whole.error ?? (whole.data === undefined ? whole.failureReason : null);
   const bucket = zoomed ? (frame.finer === "minute" ? "minutes" : "hour") : frame.bucket;

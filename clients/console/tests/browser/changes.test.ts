@@ -275,6 +275,70 @@ describe("changing users", () => {
       expect(attempts).toBe(1);
     }));
 
+  /** Opens the detail of the user, types their email into the dialog of a change and confirms it. */
+  async function confirmChange(own: Browser, page: Page, verb: "Deactivate" | "Reactivate"): Promise<Locator> {
+    await answer(page, `admin/users/${USER}`, user({ state: verb === "Deactivate" ? "active" : "deactivated" }));
+    await own.open(`#/users?open=${USER}`, { page });
+    await settled(page);
+    await page.getByRole("button", { name: `${verb}…` }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: "Cancel" }).waitFor();
+    await dialog.getByRole("textbox").fill("ann@example.com");
+    await dialog.getByRole("button", { name: verb, exact: true }).click();
+    return dialog;
+  }
+
+  test("a reactivation that fails for now is not sent again, and says that it is not known whether it took effect", () =>
+    withClock(async (own, page) => {
+      let attempts = 0;
+      await page.route(`**/admin/users/${USER}/reactivate`, (route) => {
+        attempts += 1;
+        return route.fulfill({ status: 503, headers: { "retry-after": "1" }, json: { detail: "Service unavailable" } });
+      });
+      const dialog = await confirmChange(own, page, "Reactivate");
+      await dialog.getByRole("alert").getByText("It is not known whether the user was reactivated. Look at the user before you try again", { exact: false }).waitFor();
+      expect(await dialog.getByText("repeating is safe", { exact: false }).count()).toBe(0);
+      await pass(page, 60);
+
+      expect(attempts).toBe(1);
+    }));
+
+  test("a change that waits for the rate limit says so, and is never sent after Cancel", () =>
+    withClock(async (own, page) => {
+      let attempts = 0;
+      await page.route(`**/admin/users/${USER}/deactivate`, (route) => {
+        attempts += 1;
+        return route.fulfill({ status: 429, headers: { "retry-after": "600" }, json: { detail: "Rate limit exceeded" } });
+      });
+      const dialog = await confirmChange(own, page, "Deactivate");
+      await dialog.getByRole("alert").getByText("Too many requests", { exact: false }).waitFor();
+      await dialog.getByRole("button", { name: "Deactivate", exact: true }).click();
+      await dialog.getByText("If you cancel, it is never sent.", { exact: false }).waitFor();
+      await dialog.getByRole("button", { name: "Cancel" }).click();
+      await dialog.waitFor({ state: "detached" });
+      const read = page.waitForRequest((request) => request.url().includes("/admin/users?"));
+      await page.clock.runFor(700_000);
+      await read;
+
+      expect(attempts).toBe(1);
+    }));
+
+  test("a change that was sent can't be cancelled, and its user is read again once it is answered", async () => {
+    let give = () => {};
+    await page.route(`**/admin/users/${USER}/deactivate`, async (route) => {
+      await new Promise<void>((resolve) => (give = resolve));
+      return route.fulfill({ json: { message: "User deactivated successfully", user_id: USER, tasks_paused: 5 } });
+    });
+    const dialog = await confirmChange(browser, page, "Deactivate");
+    await dialog.getByText("Closing this does not take it back", { exact: false }).waitFor();
+    expect(await dialog.getByRole("button", { name: "Cancel" }).count()).toBe(0);
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    const read = page.waitForRequest((request) => request.url().endsWith(`/admin/users/${USER}`), { timeout: 5_000 });
+    give();
+    await read;
+  });
+
   test("a user of several who is not stopped yet is named with what waits", async () => {
     const left = { commands: 0, tasks: 2, keys: 0 };
     await answerDeactivation(page, () => left);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { bars, listBehind, merged, rateBefore } from "../../src/buckets";
+import type { ExecutionsPage } from "../../src/api/types";
+import { bars, listBehind, merged, rateBefore, runningOf } from "../../src/buckets";
 import { parse } from "../../src/place";
 
 const point = (start: string, count: number, failed = 0, avg_duration_ms = 0) => ({ start, count, failed, avg_duration_ms });
@@ -10,20 +11,51 @@ test("a bar ends with its bucket, also the first one, which begins at the window
   expect(found.map((bar) => bar.end.toISOString())).toEqual(["2024-01-15T09:00:00.000Z", "2024-01-15T10:00:00.000Z"]);
 });
 
-test("bars are put together at whole multiples, with sums, and means by count", () => {
-  const minutes = bars(
-    [point("2024-01-15T08:59:00Z", 1, 1, 100), point("2024-01-15T09:00:00Z", 1, 0, 1000), point("2024-01-15T09:04:00Z", 3, 2, 2000), point("2024-01-15T09:05:00Z", 0)],
-    "minute",
-  );
+/** The first page of a list of running executions, which began at these times. */
+const running = (starts: string[], total = starts.length) =>
+  runningOf({ executions: starts.map((started_at) => ({ started_at })), total, page: 1, limit: 100 } as ExecutionsPage);
 
-  const found = merged(minutes, 5);
+const MINUTES = bars(
+  [
+    point("2024-01-15T08:59:00Z", 1, 1, 100),
+    point("2024-01-15T09:00:00Z", 1, 0, 1000),
+    point("2024-01-15T09:04:00Z", 3, 2, 2000),
+    point("2024-01-15T09:05:00Z", 0),
+    point("2024-01-15T09:10:00Z", 0),
+    point("2024-01-15T09:11:00Z", 5, 0, 3000),
+    point("2024-01-15T09:15:00Z", 2, 0, 4000),
+    point("2024-01-15T09:16:00Z", 2, 0, 5000),
+  ],
+  "minute",
+);
+const means = (found: ReturnType<typeof merged>) => found.map(({ avgDurationMs }) => avgDurationMs);
+
+test("bars are put together at whole multiples, with sums, and means by count while nothing runs", () => {
+  const found = merged(MINUTES, 5, running([]));
 
   expect(found.map(({ count, failed, avgDurationMs }) => [count, failed, avgDurationMs])).toEqual([
     [1, 1, 100],
     [4, 2, 1750],
     [0, 0, 0],
+    [5, 0, 3000],
+    [4, 0, 4500],
   ]);
+  expect(found[1]?.start.toISOString()).toBe("2024-01-15T09:00:00.000Z");
   expect(found[1]?.end.toISOString()).toBe("2024-01-15T09:05:00.000Z");
+});
+
+test("bars in which executions run have no mean together, since the API's means are of those that finished", () => {
+  // Two of the three of 09:04 run: of 1000 and 2000 the mean is 1500, which no count says. A bar on its own keeps its mean.
+  expect(means(merged(MINUTES, 5, running(["2024-01-15T09:11:30Z", "2024-01-15T09:04:59.999Z", "2024-01-15T09:04:00Z"])))).toEqual([100, null, 0, 3000, 4500]);
+  expect(means(merged(MINUTES, 5, running(["2024-01-15T09:05:00Z", "2024-01-15T08:59:59Z"])))).toEqual([100, 1750, 0, 3000, 4500]);
+  // What begins later than the last bar's end is counted in it.
+  expect(means(merged(MINUTES, 5, running(["2024-01-15T10:00:00Z"])))).toEqual([100, 1750, 0, 3000, null]);
+});
+
+test("bars have no mean together while it is not known what runs in them", () => {
+  expect(means(merged(MINUTES, 5, null))).toEqual([100, null, 0, 3000, null]);
+  // One more runs, which began before the one that is known.
+  expect(means(merged(MINUTES, 5, running(["2024-01-15T09:12:00Z"], 2)))).toEqual([100, null, 0, 3000, 4500]);
 });
 
 test("the list behind a bar is the page with its newest row, in a window that takes it in", () => {

@@ -37,7 +37,7 @@ afterEach(() => {
 const change = () => {
   const client = newQueryClient();
   const mutation = client.getMutationCache().build(client, { mutationFn: deactivate });
-  return mutation.execute(begun("user_1")).catch((error: unknown) => error);
+  return mutation.execute(begun("user_1", new AbortController().signal)).catch((error: unknown) => error);
 };
 
 test("a change that fails for now is repeated with the same credentials", async () => {

@@ -159,6 +159,27 @@ async fn truncated_tables_and_changed_ids_end_their_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn truncated_partitioned_table_ends_the_rows_of_all_its_partitions() {
+    let Some(db) = Database::installed(
+        "CREATE TABLE users (id uuid PRIMARY KEY, clerk_user_id text, email text, created_at timestamptz)
+           PARTITION BY HASH (id);
+         CREATE TABLE users_0 PARTITION OF users FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+         CREATE TABLE users_1 PARTITION OF users FOR VALUES WITH (MODULUS 2, REMAINDER 1);",
+    ) else {
+        return;
+    };
+    let rows: Vec<String> =
+        (1..=4).map(|n| format!("({}, 'c{n}', 'u{n}@example.org', now())", id(n))).collect();
+    db.run(&format!("INSERT INTO users VALUES {}", rows.join(", ")));
+    db.clear();
+
+    db.run("TRUNCATE users");
+
+    assert_eq!(db.facts().await, ["user.deactivated by=platform reason=the row was deleted"; 4]);
+    assert_eq!(db.failures().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_takes_its_events_with_it() {
     let Some(db) = Database::installed(NEW) else { return };
 
