@@ -138,7 +138,7 @@ fn person(n: u64) -> EventBuilder {
 /// Every fifth is paused.
 fn search(n: u64) -> EventBuilder {
     let created = task(&id(TASK, n)).created(&id(USER, n), &format!("query {n}"));
-    let state = if n % 5 == 0 { "paused" } else { "active" };
+    let state = if n.is_multiple_of(5) { "paused" } else { "active" };
     created.with("state", state).at(NOW.plus(-19 * DAY + i64::try_from(n).unwrap() * HOUR))
 }
 
@@ -163,7 +163,7 @@ fn failed(n: u64) -> EventBuilder {
 /// Of the executions one half has failed, the others run.
 fn everything() -> Vec<EventBuilder> {
     let of_one = |n| {
-        let execution = if n % 2 == 0 { failed(n) } else { run(n).started() };
+        let execution = if n.is_multiple_of(2) { failed(n) } else { run(n).started() };
         [person(n), search(n), schedule(n), execution]
     };
     (0..COUNT).flat_map(of_one).collect()
@@ -185,7 +185,7 @@ fn ids<'a>(list: &str, answer: &'a Value) -> Vec<&'a str> {
 
 /// The active tasks, newest first.
 fn active() -> Vec<u64> {
-    (0..COUNT).rev().filter(|n| n % 5 > 0).collect()
+    (0..COUNT).rev().filter(|n| !n.is_multiple_of(5)).collect()
 }
 
 /// On which of the days before the present a task was created.
@@ -342,7 +342,7 @@ async fn schedule_that_its_row_does_not_carry_is_listed_as_it_is() {
 
     assert!(newest(&[], |_, _, _| 0, "limit=3").await);
     // It is paused or deleted after the list was read.
-    assert!(!newest(&[paused.clone()], |trip, _, _| usize::from(trip > 0), "limit=3").await);
+    assert!(!newest(std::slice::from_ref(&paused), |trip, _, _| usize::from(trip > 0), "limit=3").await);
     assert!(!newest(&[deleted], |trip, _, _| usize::from(trip > 0), "include_paused=true&limit=3").await);
     // It was resumed before the list was read, and a replica does not know it.
     let lags = |trip, _, is_consistent| if trip == 0 || is_consistent { 2 } else { 1 };
