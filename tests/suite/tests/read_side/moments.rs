@@ -162,7 +162,7 @@ fn failed(n: u64) -> EventBuilder {
 
 /// Of the executions one half has failed, the others run.
 fn everything() -> Vec<EventBuilder> {
-    let of_one = |n| {
+    let of_one = |n: u64| {
         let execution = if n.is_multiple_of(2) { failed(n) } else { run(n).started() };
         [person(n), search(n), schedule(n), execution]
     };
