@@ -6,8 +6,8 @@
 //! finds the other's: either the outbox relay finds the resource, which was written before the relay read it, or this
 //! finds the deactivation, which was written before the resource was.
 //!
-//! The entry is written under the condition that the user is as they were read, and with a note that whoever reactivates
-//! the user compares. So of an entry and a reactivation at the same moment one always notices the other.
+//! The entry is written under the condition that the user is as they were read, and with a note that whoever
+//! reactivates the user compares. So of an entry and a reactivation at the same moment one always notices the other.
 
 use super::received::EntityBatch;
 use crate::clock;
