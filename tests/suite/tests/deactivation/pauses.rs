@@ -1,4 +1,5 @@
-//! Schedules that Temporal fails to pause: which others are paused and confirmed all the same, and which commands go on.
+//! Schedules that Temporal fails to pause: which others are paused and confirmed all the same, and which commands go
+//! on.
 
 use crate::executor::{ban, body, invoke_until, pause, pause_of, set};
 use command_executor::Executor;
