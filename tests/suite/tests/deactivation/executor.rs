@@ -160,16 +160,7 @@ impl World {
         clerk: &IdentityProviderSettings,
         temporal: config::TemporalSettings,
     ) -> RealExecutor {
-        Executor {
-            clerk: ClerkBans::new(clerk),
-            temporal: TemporalPauses::new(temporal),
-            temporal_rest: TemporalRest::default(),
-            events: self.events.client(),
-            forward: None,
-            handled: Command::KINDS.to_vec(),
-            schedules: SchedulePattern::parse("task-{task_id}").unwrap(),
-            clock: || NOW,
-        }
+        executor_of(ClerkBans::new(clerk), TemporalPauses::new(temporal), &self.events)
     }
 
     /// Types of the events that were published, each of which the consumer would take.
@@ -530,6 +521,20 @@ impl BanUsers for Silent {
     }
 }
 
+/// The executor of all kinds of commands over some other systems.
+pub(crate) fn executor_of<B, P>(clerk: B, temporal: P, events: &FakeSqs) -> Executor<B, P, MessageQueue> {
+    Executor {
+        clerk,
+        temporal,
+        temporal_rest: TemporalRest::default(),
+        events: events.client(),
+        forward: None,
+        handled: Command::KINDS.to_vec(),
+        schedules: SchedulePattern::parse("task-{task_id}").unwrap(),
+        clock: || NOW,
+    }
+}
+
 impl PauseSchedules for Silent {
     type Error = TemporalError;
 
@@ -542,16 +547,7 @@ impl PauseSchedules for Silent {
 #[tokio::test(start_paused = true)]
 async fn executor_returns_exactly_the_commands_that_are_not_done_by_the_deadline() {
     let events = FakeSqs::default();
-    let executor = Executor {
-        clerk: Silent,
-        temporal: Silent,
-        temporal_rest: TemporalRest::default(),
-        events: events.client(),
-        forward: None,
-        handled: Command::KINDS.to_vec(),
-        schedules: SchedulePattern::parse("task-{task_id}").unwrap(),
-        clock: || NOW,
-    };
+    let executor = executor_of(Silent, Silent, &events);
     let bodies = [body(&ban("user_2abc")), body(&revoke())];
 
     let deadline = torale_platform::clock::system().millis() + 60_000;

@@ -1,23 +1,21 @@
 //! Schedules that Temporal fails to pause: which others are paused and confirmed all the same, and which commands go
 //! on.
 
-use crate::executor::{ban, body, invoke_until, pause, pause_of, set};
+use crate::executor::{ban, body, executor_of, invoke_until, pause, pause_of, set};
 use command_executor::Executor;
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::pause::PauseSchedules;
-use command_executor::rest::{REST, TemporalRest, UNANSWERED};
+use command_executor::rest::{REST, UNANSWERED};
 use command_executor::temporal::{Code, TemporalError};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tokio::time::{Duration, Instant, sleep};
-use torale_domain::deactivation::commands::{Command, SchedulePattern};
 use torale_domain::values::ids::ClerkUserId;
 use torale_platform::config::COMMAND_TIMEOUT;
 use torale_platform::queue::MessageQueue;
 use torale_testkit::logs::LogBuffer;
 use torale_testkit::sqs::FakeSqs;
-use torale_testkit::stack::NOW;
 
 /// How Temporal fails to pause a schedule.
 #[derive(Debug, Clone, Copy)]
@@ -41,16 +39,7 @@ struct Outside {
 
 impl Outside {
     fn executor(&self, events: &FakeSqs) -> Executor<Self, Self, MessageQueue> {
-        Executor {
-            clerk: self.clone(),
-            temporal: self.clone(),
-            temporal_rest: TemporalRest::default(),
-            events: events.client(),
-            forward: None,
-            handled: Command::KINDS.to_vec(),
-            schedules: SchedulePattern::parse("task-{task_id}").unwrap(),
-            clock: || NOW,
-        }
+        executor_of(self.clone(), self.clone(), events)
     }
 
     fn fails_for(&self, schedules: &[&str], failure: Failure) {
