@@ -38,6 +38,8 @@ struct CacheState {
     keys: Option<(KeySet, Instant)>,
     /// When the last fetch began.
     fetched_at: Option<Instant>,
+    /// Whether the last fetch failed: the key set may have changed since.
+    is_outdated: bool,
 }
 
 impl CacheState {
@@ -62,7 +64,7 @@ impl JwksCache {
         Self { provider, url, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
-    /// The key of a name; `None` if the key set has no such key.
+    /// The key of a name; `None` if the key set has no such key. An error if it cannot be known whether it has.
     pub(super) async fn key(&self, name: &str) -> Result<Option<Arc<DecodingKey>>, IdentityProviderError> {
         if let Some(key) = self.state().key(name, FRESH) {
             return Ok(Some(key));
@@ -73,15 +75,18 @@ impl JwksCache {
             state.key(name, FRESH).is_none() && state.may_fetch()
         };
         let failure = if is_due { self.refresh().await.err() } else { None };
-        match (self.state().keys(USABLE), failure) {
-            (Some(keys), _) => Ok(keys.get(name).cloned()),
-            (None, failure) => Err(failure.unwrap_or(IdentityProviderError::NoKeys)),
+        let state = self.state();
+        match state.key(name, USABLE) {
+            Some(key) => Ok(Some(key)),
+            None if state.keys(USABLE).is_some() && !state.is_outdated => Ok(None),
+            None => Err(failure.unwrap_or(IdentityProviderError::NoKeys)),
         }
     }
 
     async fn refresh(&self) -> Result<(), IdentityProviderError> {
         self.state().fetched_at = Some(Instant::now());
         let fetched = self.fetch().await;
+        self.state().is_outdated = fetched.is_err();
         let keys = fetched.inspect_err(|error| tracing::warn!(%error, "the key set could not be fetched"))?;
         self.state().keys = Some((keys, Instant::now()));
         Ok(())

@@ -54,6 +54,29 @@ async fn key_set_takes_a_new_key_and_drops_an_old_one() {
     assert_eq!(world.clerk.count(), 2);
 }
 
+/// The key may be one of a key set that cannot be fetched: the token is not known to be wrong.
+#[tokio::test]
+async fn key_that_is_new_during_an_outage_is_a_503_until_the_key_set_is_fetched() {
+    let (old, new) = (clerk::token(clerk::ADMIN), signed_by(TestKey::B, &clerk::header("b")));
+
+    for (name, behaviour) in outages() {
+        let world = World::with(FakeClerk::impatient_settings).await;
+        assert_eq!(world.admits(&old).await, is(GOOD), "{name}");
+        world.clerk.has_keys([TestKey::B.jwk("b")]);
+        world.clerk.behaves(behaviour);
+        pass(Duration::from_secs(30)).await;
+        for _ in 0..2 {
+            assert_eq!(world.admits(&new).await, is(UNAVAILABLE), "{name}");
+        }
+        assert_eq!(world.clerk.count(), 2, "{name}: not fetched for every request");
+        assert_eq!(world.admits(&old).await, is(GOOD), "{name}");
+        world.clerk.behaves(ClerkBehaviour::Normal);
+        pass(Duration::from_secs(30)).await;
+        assert_eq!(world.admits(&new).await, is(GOOD), "{name}");
+        assert_eq!(world.admits(&old).await, is(INVALID), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn key_set_is_used_for_ten_minutes_and_one_fetch_serves_all_callers() {
     let world = World::start().await;
