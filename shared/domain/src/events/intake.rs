@@ -92,25 +92,27 @@ impl QuarantineReason {
     }
 }
 
-/// Reads a message. `received_at` limits how far ahead times may be and how long the texts of schedules are; a replay
-/// passes `None`, since these limits are applied once, by the release that receives the message.
+/// Reads a message. `received_at` limits how far ahead times may be, how long the texts of schedules are, and how the
+/// state of a task is written; a replay passes `None`, since these limits are applied once, by the release that receives
+/// the message.
 pub fn parse(body: &str, received_at: Option<Timestamp>) -> Result<ReceivedMessage, QuarantineReason> {
-    if body.len() > MAX_MESSAGE_BYTES {
+    let json = without_mark(body);
+    if json.len() > MAX_MESSAGE_BYTES {
         return Err(QuarantineReason::TooLarge);
     }
-    let json = json::parse(without_mark(body));
-    let value = json.map_err(|e| QuarantineReason::NotJson(Excerpt::new(e)))?;
+    let value = json::parse(json).map_err(|e| QuarantineReason::NotJson(Excerpt::new(e)))?;
     let Value::Object(mut fields) = value else { return Err(QuarantineReason::Envelope("not an object")) };
     let envelope = Envelope::read(&fields)?;
     let data = match fields.remove("data") {
         Some(data @ Value::Object(_)) => data,
         Some(_) | None => return Err(QuarantineReason::Envelope("data: an object is needed")),
     };
+    let has_state_object = data.get("state").is_some_and(Value::is_object);
     let received = envelope.with(data)?;
     let mut times = vec![envelope.time];
     if let ReceivedMessage::Known(event) = &received {
         times.extend(listed_times(&event.body));
-        if let Some(fault) = received_at.and_then(|_| length_fault(&event.body)) {
+        if let Some(fault) = received_at.and_then(|_| receipt_fault(&event.body, has_state_object)) {
             let event_type = event.event_type().name();
             return Err(QuarantineReason::Data { event_type, fault: Excerpt::new(fault) });
         }
@@ -200,13 +202,15 @@ fn schema_version(schema: &str) -> Result<Option<u32>, QuarantineReason> {
     }
 }
 
-/// The first field whose text is shorter or longer than the contract allows, with the rule. The types of the fields
-/// don't have these bounds: earlier releases took longer texts, and what they stored stays readable.
-fn length_fault(body: &Body) -> Option<String> {
+/// The first field that the contract does not allow and the types of the fields do, with the rule: a text that is
+/// shorter or longer, or a state in an object, as serde reads any enumeration (`{"paused": null}`). Earlier releases
+/// took these, and what they stored stays readable.
+fn receipt_fault(body: &Body, has_state_object: bool) -> Option<String> {
     let schedule = |text: &Option<Text>| outside("schedule", 1..=MAX_SCHEDULE_CHARS, text.as_ref());
     let cron = |text: Option<&Text>| outside("cron", 0..=MAX_SCHEDULE_CHARS, text);
     let timezone = |text: Option<&Text>| outside("timezone", 0..=MAX_ZONE_CHARS, text);
     match Some(body) {
+        Some(Body::TaskCreated(_)) if has_state_object => Some("state: not a text".to_owned()),
         Some(Body::TaskCreated(data)) => schedule(&data.schedule),
         Some(Body::TaskUpdated(data)) => schedule(&data.schedule),
         Some(Body::ScheduleCreated(data)) => {
@@ -389,5 +393,8 @@ mod tests {
             assert!(matches!(parse(&body, Some(NOW)), Ok(ReceivedMessage::Known(_))), "{body:?}");
         }
         assert_eq!(reason(&format!("\u{feff}\u{feff}{body}")).code(), "not_json");
+        let filled = |bytes: usize| format!("\u{feff}{body}{}", " ".repeat(bytes - body.len()));
+        assert!(parse(&filled(MAX_MESSAGE_BYTES), Some(NOW)).is_ok());
+        assert_eq!(reason(&filled(MAX_MESSAGE_BYTES + 1)).code(), "too_large");
     }
 }
