@@ -67,7 +67,7 @@ impl World {
     pub fn key(&self, key_hash: &str) -> ModelKey {
         let keys: Vec<&ModelApiKey> =
             self.keys.values().filter(|key| key.hashes.contains(key_hash)).collect();
-        if keys.iter().any(|key| key.is_dead()) {
+        if keys.iter().any(|key| key.is_refused()) {
             return ModelKey::Revoked;
         }
         let users: BTreeSet<&String> = keys.iter().flat_map(|key| &key.users).collect();
@@ -93,11 +93,10 @@ impl World {
         self.keys.get(key_id)?.listed_under.as_deref()
     }
 
-    /// The ids of the living keys that go with this user: a key is "revoked with any of its
-    /// users".
+    /// The ids of the keys that go with this user: a key is "revoked with any of its users".
     pub fn keys_to_revoke(&self, user_id: &str) -> Vec<&str> {
-        let of_user = |key: &ModelApiKey| !key.is_dead() && key.users.contains(user_id);
-        self.keys.iter().filter(|(_, key)| of_user(key)).map(|(key_id, _)| key_id.as_str()).collect()
+        let revoked = self.keys.iter().filter(|(_, key)| key.is_revoked_with(user_id));
+        revoked.map(|(key_id, _)| key_id.as_str()).collect()
     }
 
     /// The Clerk ids of a user or stand-in that a deactivation bars: "its own and those of its

@@ -24,8 +24,13 @@ impl ModelApiKey {
         self.listing = Some(listing);
     }
 
-    /// "A key that events gave more than 16 hashes, or more than 16 users, is refused for ever, like a revoked one".
-    pub(crate) fn is_dead(&self) -> bool {
+    /// "A key that events gave more than 16 hashes, or more than 16 users, is refused for ever".
+    pub(crate) fn is_refused(&self) -> bool {
         self.revoked || self.hashes.len() > 16 || self.users.len() > 16
+    }
+
+    /// Whether it is revoked when this user is deactivated: of more than 17 users, with the 17 smallest.
+    pub(crate) fn is_revoked_with(&self, user_id: &str) -> bool {
+        !self.revoked && self.users.iter().take(17).any(|user| user == user_id)
     }
 }

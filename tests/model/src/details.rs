@@ -102,7 +102,7 @@ impl World {
         // "Such a key is listed under the user of its greatest `api_key.created`"
         let mine = self.keys.iter().filter(|(_, key)| key.listed_under.as_deref() == Some(id));
         let mut keys: Vec<_> =
-            mine.map(|(key_id, key)| (key_id, key.listing.as_ref().unwrap(), key.is_dead())).collect();
+            mine.map(|(key_id, key)| (key_id, key.listing.as_ref().unwrap(), key.revoked)).collect();
         // "newest first, then `key_id` descending"
         keys.sort_by_key(|(key_id, listing, _)| Reverse((listing.created_at, *key_id)));
         body["api_keys"] =

@@ -97,14 +97,14 @@ fn body(state: &State, register: Register) -> Option<&Body> {
     state.winner(register).map(|event| &event.body)
 }
 
-/// An API key (`docs/contract/events.md`, "API keys"); dead for ever once revoked.
+/// An API key (`docs/contract/events.md`, "API keys").
 #[derive(Debug)]
 pub struct ApiKey<'a> {
     /// The facts of its greatest `api_key.created` event; `None` for a stub.
     pub created: Option<&'a types::ApiKeyCreated>,
     /// All hashes and users that events gave it.
     pub claims: &'a ApiKeyClaims,
-    /// Whether it is refused for ever: an event revoked it, or it has too many claims.
+    /// Whether an event revoked it.
     pub revoked: bool,
 }
 
@@ -115,9 +115,12 @@ impl<'a> ApiKey<'a> {
             Some(Body::ApiKeyCreated(data)) => Some(data),
             _other_types => None,
         };
-        let claims = state.claims();
-        let revoked = state.winner(Register::Deleted).is_some() || claims.is_over_limit();
-        Self { created, claims, revoked }
+        Self { created, claims: state.claims(), revoked: state.winner(Register::Deleted).is_some() }
+    }
+
+    /// Whether it is refused for ever: it is revoked, or has too many claims.
+    pub fn is_refused(&self) -> bool {
+        self.revoked || self.claims.is_over_limit()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Whose an API key is (`docs/contract/events.md`, "API keys"): it follows from all events of all keys with its hash,
 //! in whatever order they came.
 
+use ::user::ReadUser;
 use deactivate_user::DeactivateUser;
+use serde_json::json;
 use stats::Stats;
 use torale_domain::deactivation::commands::Command;
 use torale_domain::values::digest;
@@ -93,15 +95,9 @@ async fn api_key_of_two_users_is_warned_of_and_recorded_under_its_id() {
     assert_eq!((entry.status, entry.principal.user_id, key.map(|key| key.as_str())), (401, None, Some("a")));
 }
 
-/// The ids of the keys that are revoked with a user.
-async fn revoked_with(user: &str) -> Vec<String> {
-    let scenario = given(events(vec![
-        api_key("both").created(ANN, TEXT),
-        api_key("both").created(BOB, TEXT),
-        api_key("anns").created(ANN, OTHER),
-    ]))
-    .start()
-    .await;
+/// The ids of the keys that are revoked with a user, after these events.
+async fn revoked_with(user: &str, more: Vec<EventBuilder>) -> Vec<String> {
+    let scenario = given(events(more)).start().await;
     assert_eq!(scenario.when(patch::<DeactivateUser>(user)).await.status, 200);
     let commands = scenario.commands.taken();
     let commands = commands.iter().map(|body| Command::receive(body).unwrap().command);
@@ -113,8 +109,10 @@ async fn revoked_with(user: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn api_key_of_two_users_is_revoked_with_either() {
-    assert_eq!(revoked_with(ANN).await, ["anns", "both"]);
-    assert_eq!(revoked_with(BOB).await, ["both"]);
+    let both = || [ANN, BOB].map(|user| api_key("both").created(user, TEXT));
+    let keys = || both().into_iter().chain([api_key("anns").created(ANN, OTHER)]).collect();
+    assert_eq!(revoked_with(ANN, keys()).await, ["anns", "both"]);
+    assert_eq!(revoked_with(BOB, keys()).await, ["both"]);
 }
 
 /// Few keys, texts and users, so that they collide.
@@ -235,4 +233,16 @@ async fn api_key_with_too_many_hashes_is_refused_for_ever() {
     assert_eq!(statuses(claims(17), &texts[0]).await, 401);
     let scenario = given(events([claims(17), vec![api_key("a").revoked(ANN)]].concat())).start().await;
     assert_eq!(status(&scenario, &texts[3]).await, 401);
+}
+
+/// It is refused here; the platform may accept it until it revokes it.
+#[tokio::test]
+async fn api_key_with_too_many_hashes_is_listed_as_alive_and_revoked_with_its_user() {
+    let claims: Vec<_> = texts(17).iter().map(|text| api_key("a").created(ANN, text)).collect();
+    let scenario = given(events(claims.clone())).start().await;
+
+    let detail = scenario.when(get::<ReadUser>("").about(ANN)).await.json();
+
+    assert_eq!(detail["api_keys"][0]["revoked"], json!(false));
+    assert_eq!(revoked_with(ANN, claims).await, ["a"]);
 }

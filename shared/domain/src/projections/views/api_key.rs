@@ -1,8 +1,9 @@
 //! API keys: a row for each hash of a key, by which credentials are looked up, a row among the keys of its user, and a
-//! row for each user of a live key, by which it is revoked when that user is deactivated. Revoked keys keep the rows of
-//! their hashes, so that the hashes stay refused and it is known whose key was presented. The rows of a key with too
-//! many claims are the same whatever else the key is given, so that those of the hashes that it does not keep stay
-//! right for ever.
+//! row for each user of a key that no event revoked, by which it is revoked when that user is deactivated. Revoked keys
+//! keep the rows of their hashes, so that the hashes stay refused and it is known whose key was presented. The rows of
+//! the hashes of a key with too many claims are the same whatever else the key is given, so that those of the hashes
+//! that it does not keep stay right for ever. It is refused here, but the platform may accept it: it is revoked like
+//! any other.
 
 use super::Contributions;
 use crate::entities::fold::State;
@@ -30,7 +31,7 @@ pub(super) fn contributions(id: &ApiKeyId, state: &State) -> Contributions {
         rows = rows.row_with(keys::user_key(created.user_id, id), super::OF, of);
     }
     for hash in key.claims.hashes.iter().chain(&key.claims.dropped_hashes) {
-        rows.rows.insert(keys::key_lookup(hash, id, key.revoked), lookup.clone());
+        rows.rows.insert(keys::key_lookup(hash, id, key.is_refused()), lookup.clone());
     }
     let live_for = key.claims.users.iter().filter(|_| !key.revoked);
     rows.rows.extend(live_for.map(|user| (keys::live_key(*user, id), whole.clone())));
