@@ -357,6 +357,34 @@ describe("changing users", () => {
     expect(await page.getByRole("dialog").count()).toBe(0);
   });
 
+  test("what was read of a user before several are deactivated does not say that they are stopped", async () => {
+    const left = { commands: 0, tasks: 0, keys: 0 };
+    let release = () => {};
+    let released = Promise.resolve();
+    await answerDeactivation(page, () => left);
+    await page.route(`**/admin/users/${USER}`, async (route) => {
+      await released;
+      await route.fallback();
+    });
+    // The detail is of an earlier deactivation, which somebody else has undone since.
+    await answer(page, "admin/users?*", { users: [user()], total: 1, page: 1, limit: 50 });
+    await answer(page, "admin/users/deactivate", { results: [{ user_id: USER, result: "deactivated", tasks_paused: 5 }] });
+    await browser.open(`#/users?open=${USER}`, { page });
+    await page.getByRole("complementary").getByText("Sessions, keys and tasks of this user are stopped.").waitFor();
+    await page.keyboard.press("Escape");
+    released = new Promise((done) => (release = done));
+    left.tasks = 2;
+    await page.getByRole("checkbox", { name: "Select ann@example.com" }).check();
+    const dialog = await deactivateSelected(page, "1 user");
+    await dialog.getByText("All are deactivated.", { exact: false }).waitFor();
+    await dialog.getByText("0 of 1 stopped so far.", { exact: false }).waitFor();
+    release();
+    await dialog.getByText("not stopped yet: Tasks").waitFor();
+    await dialog.getByText("0 of 1 stopped so far.", { exact: false }).waitFor();
+    left.tasks = 0;
+    await dialog.getByText("Sessions, keys and tasks of the deactivated users are stopped.", { exact: false }).waitFor();
+  });
+
   test("users who are not stopped are read ever more seldom while nothing changes, and not at all while the page is hidden", () =>
     withClock(async (own, page) => {
       const left = { commands: 0, tasks: 2, keys: 0 };
