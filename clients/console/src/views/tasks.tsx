@@ -58,7 +58,7 @@ export function Tasks() {
           <Chip name="search_query">Query: {visible(shortened(params["search_query"] ?? "", 120))}</Chip>
         </Filters>
       }
-      detail={open && <TaskPanel id={open} row={row} />}
+      detail={open && <TaskPanel key={open} id={open} row={row} />}
     >
       <Loaded query={query} what="list of tasks">
         {(data) => (

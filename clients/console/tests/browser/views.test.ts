@@ -382,6 +382,29 @@ describe("lists", () => {
     await other.close();
   });
 
+  test("a task does not show the last executions of the one that was open before", async () => {
+    const other = await blank(browser);
+    const second = `${TASK.slice(0, -1)}1`;
+    await answer(other, "admin/tasks?*", { tasks: [task(), task({ id: second, name: "Second" })], total: 2, page: 1, limit: 50 });
+    await answer(other, `admin/tasks/${TASK}`, task());
+    await answer(other, `admin/tasks/${second}`, task({ id: second, name: "Second" }));
+    await other.route("**/admin/executions?*", (route) => {
+      const isFirst = new URL(route.request().url()).searchParams.get("task_id") === TASK;
+      return isFirst ? route.fulfill({ json: { executions: [execution()], total: 1, page: 1, limit: 50 } }) : undefined;
+    });
+    // Its detail is known before, so that nothing waits between the two.
+    await browser.open(`#/tasks?open=${second}`, { page: other });
+    const panel = other.getByRole("complementary");
+    await panel.getByText("History").waitFor();
+    await other.locator("tbody tr").first().click();
+    await panel.getByText("1 of the last 1 failed.", { exact: false }).waitFor();
+    await other.locator("tbody tr").nth(1).click();
+    await panel.getByRole("heading", { name: "Second" }).waitFor();
+    await panel.getByText("Loading…").waitFor();
+    expect(await panel.getByText("of the last 1 failed", { exact: false }).count()).toBe(0);
+    await other.close();
+  });
+
   test("the legend names every colour of the chart, and links name their window", async () => {
     const other = await blank(browser);
     await answerSeries(other);
