@@ -2,7 +2,7 @@
 import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
 import type { UserDetail, UserRow, UsersPage } from "../../src/api/types";
-import { ADMIN, answer, auditRecord, deactivatedBy, user, USER } from "./answers";
+import { ADMIN, answer, auditRecord, deactivatedBy, EXECUTION, TASK, user, USER } from "./answers";
 import { api, Browser, pass, settled, withClock } from "./browser";
 
 let browser: Browser;
@@ -485,6 +485,28 @@ describe("changing users", () => {
     await page.getByRole("complementary").getByText("203.0.113.7").waitFor();
     await several.getByRole("cell").first().click();
     await page.getByRole("complementary").getByRole("link", { name: "ann@example.com" }).waitFor();
+  });
+
+  test("a task or an execution that somebody read is in the audit trail with a link to it, and is not looked up as a user", async () => {
+    const of = (action: string, target: string, number: number) => ({ ...auditRecord(), id: `2026112809-9f86d081884c-${number}`, action, target });
+    const records = [of("users.read", USER, 3), of("tasks.read", TASK, 2), of("executions.read", EXECUTION, 1)];
+    await answer(page, "admin/audit?*", { records, total: 3, page: 1, limit: 50 });
+    await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
+    await answer(page, `admin/users/${USER}`, user());
+    const read: string[] = [];
+    page.on("request", (request) => read.push(new URL(request.url()).pathname));
+    await browser.open("#/audit?action=all", { page });
+    await settled(page);
+    const about = page.locator("tbody tr").getByRole("cell").nth(3);
+    expect(await about.textContent()).toBe("ann@example.com");
+    expect(await page.locator("tbody tr").nth(1).getByRole("cell").nth(3).textContent()).toBe(`Task ${TASK.slice(0, 8)}…`);
+    expect(read.filter((path) => path.startsWith("/admin/users/")).sort()).toEqual([`/admin/users/${USER}`, `/admin/users/${ADMIN}`].sort());
+
+    const panel = page.getByRole("complementary");
+    await page.locator("tbody tr").nth(1).click();
+    expect(await panel.getByRole("link", { name: "Open the task" }).getAttribute("href")).toBe(`#/tasks?open=${TASK}`);
+    await page.locator("tbody tr").nth(2).click();
+    expect(await panel.getByRole("link", { name: "Open the execution" }).getAttribute("href")).toBe(`#/executions?open=${EXECUTION}`);
   });
 
   test("a refusal of one user among several is shown with its reason", async () => {
