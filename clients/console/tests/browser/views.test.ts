@@ -382,6 +382,36 @@ describe("lists", () => {
     await other.close();
   });
 
+  test("a bar in which something runs while its figures are read has no mean", async () => {
+    const other = await blank(browser);
+    await answerSeries(other);
+    const read: string[] = [];
+    let minute = 0;
+    await other.route(/stats\/series\?.*bucket=minute/, (route) => {
+      read.push("figures");
+      minute = new Date().getUTCMinutes();
+      return route.fallback();
+    });
+    // It runs at the second look only, in the last bar: the figures may have been read with it.
+    await other.route("**/admin/executions?status=running*", (route) => {
+      read.push("running");
+      const executions = read.length > 1 ? [execution({ status: "running", started_at: new Date().toISOString(), completed_at: null, duration_ms: null })] : [];
+      return route.fulfill({ json: { executions, total: executions.length, page: 1, limit: 100 } });
+    });
+    await browser.open("#/", { page: other });
+    await settled(other);
+    const chart = other.getByRole("group", { name: /by hour/ });
+    await chart.locator("a.bar").last().focus();
+    await other.keyboard.press("+");
+    await other.waitForFunction(() => document.querySelector(".chart a.bar")?.getAttribute("aria-label")?.match(/^\d\d:\d[05] to \d\d:\d[05]/));
+    expect(read).toEqual(["running", "figures", "running"]);
+    const names = await chart.locator("a.bar").evaluateAll((all) => all.map((bar) => bar.getAttribute("aria-label") ?? ""));
+    expect(names.at(-2)).toContain("on average");
+    // Of a bar that covers one minute so far, the mean is the API's own.
+    expect(names.at(-1)).toContain(minute % 5 === 0 ? "on average" : "average not known");
+    await other.close();
+  });
+
   test("a task does not show the last executions of the one that was open before", async () => {
     const other = await blank(browser);
     const second = `${TASK.slice(0, -1)}1`;
