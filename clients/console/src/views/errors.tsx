@@ -1,5 +1,6 @@
 /** Failed executions of a window, and what they have in common. */
 import { useState } from "preact/hooks";
+import { apiNow } from "../api/client";
 import { useAllErrors, useList } from "../api/queries";
 import type { ErrorRow, ErrorsPage } from "../api/types";
 import { breakdown, extent, GROUP_NAMES, GROUPS, ofTypes, type Group, type Part } from "../breakdown";
@@ -50,7 +51,7 @@ export function Errors() {
 }
 
 /** The hours of the window that is read: for a bar of a chart, at least those since it began. */
-const hoursRead = (params: Params, range: Range | null) => (range ? hoursThatHold(range, hoursOf(params)) : hoursOf(params));
+const hoursRead = (params: Params, range: Range | null) => (range ? hoursThatHold(range, hoursOf(params), apiNow()) : hoursOf(params));
 
 /** The open failure, with its row if the list on the screen has it. */
 function OpenError({ id }: { id: string }) {

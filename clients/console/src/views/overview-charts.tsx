@@ -1,5 +1,6 @@
 /** Executions by hour and by day, each with a zoom into finer bars. */
 import { useState } from "preact/hooks";
+import { apiNow } from "../api/client";
 import { hasNoEndpoint, sentence } from "../api/errors";
 import { useMinutes, useSeries } from "../api/queries";
 import type { Bucket, Series } from "../api/types";
@@ -69,7 +70,7 @@ function ChartCard({ frame }: { frame: Frame }) {
           bars={shown}
           tick={(bar) => TICKS[bucket](bar)}
           span={(bar) => SPANS[bucket](bar)}
-          link={(bar, status) => listBehind(all, bar, status, new Date())}
+          link={(bar, status) => listBehind(all, bar, status, new Date(apiNow()))}
           {...(!range && { onZoom: (first: number, last: number) => setRange(between(shown, first, last)) })}
           onZoomOut={() => setRange(null)}
         />

@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ExecutionsPage, UsersPage, WorkflowsPage } from "../../src/api/types";
 import { ADMIN, answer, answerSeries, errorRow, execution, EXECUTION, task, TASK, user, USER } from "./answers";
-import { api, Browser, settled, violations } from "./browser";
+import { api, Browser, settled, violations, withClock } from "./browser";
 import { answerAdditions, blank, VIEWS } from "./every-view";
 
 describe.each(["light", "dark"] as const)("in the %s theme", (theme) => {
@@ -411,6 +411,22 @@ describe("lists", () => {
     expect(names.at(-1)).toContain(minute % 5 === 0 ? "on average" : "average not known");
     await other.close();
   });
+
+  test("the bars of a chart lead to windows by the API's clock, whatever the reader's", () =>
+    withClock(async (own, other) => {
+      await other.clock.setSystemTime(Date.now() - 5 * 3_600_000);
+      await answerSeries(other);
+      await own.open("#/", { page: other });
+      await settled(other);
+      const link = await other.getByRole("group", { name: /by hour/ }).locator("a.bar").nth(12).getAttribute("href");
+      const params = new URLSearchParams(link?.split("?")[1]);
+      const since = Date.now() - Date.parse(params.get("from") ?? "");
+      expect(Number(params.get("hours"))).toBeGreaterThanOrEqual(since / 3_600_000);
+
+      const failures = other.waitForRequest((request) => request.url().includes("/admin/errors?"));
+      await other.evaluate((link) => (location.hash = link), `#/errors?hours=1&from=${params.get("from")}&to=${params.get("to")}`);
+      expect(Number(new URL((await failures).url()).searchParams.get("hours"))).toBeGreaterThanOrEqual(since / 3_600_000);
+    }));
 
   test("a task does not show the last executions of the one that was open before", async () => {
     const other = await blank(browser);
