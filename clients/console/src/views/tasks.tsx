@@ -4,7 +4,7 @@ import type { TaskRow, TasksPage } from "../api/types";
 import { TaskPanel } from "../details/task";
 import { count, duration, percent } from "../format";
 import { href } from "../place";
-import { READS, taskFilter } from "../reads";
+import { ignoredTaskFilters, READS } from "../reads";
 import { useRoute } from "../route";
 import { shortened, visible } from "../text";
 import { Chip, Choice, Entry, Filters, idFault } from "../ui/filters";
@@ -31,7 +31,7 @@ export function Success({ of }: { of: { total_executions: number; success_rate: 
 
 export function Tasks() {
   const { params } = useRoute();
-  const ignored = Boolean(params["state"] && taskFilter(params).state === undefined);
+  const ignored = ignoredTaskFilters(params);
   const query = useList<TasksPage>(READS.tasks(params));
   const open = params["open"];
   const row = query.data?.tasks.find((row) => row.id === open);
@@ -63,9 +63,9 @@ export function Tasks() {
       <Loaded query={query} what="list of tasks">
         {(data) => (
           <>
-            {ignored && (
-              <Notice tone="warn" title="The state is not applied">
-                The API filters by one thing at a time. Remove the other filter to filter by state.
+            {ignored.length > 0 && (
+              <Notice tone="warn" title={ignored.length === 1 ? `The ${ignored[0]} is not applied` : "Query and state are not applied"}>
+                The API filters by one thing at a time, here by the {params["user_id"] ? "user" : "query"}. Remove that filter to filter by {ignored.join(" or ")}.
               </Notice>
             )}
             <Listing

@@ -451,6 +451,19 @@ describe("lists", () => {
     await other.close();
   });
 
+  test("of two filters of tasks it is said which one the API does not take", async () => {
+    const other = await blank(browser);
+    await answer(other, "admin/tasks?*", { tasks: [task()], total: 1, page: 1, limit: 50 });
+    await browser.open(`#/tasks?user_id=${USER}&search_query=phone`, { page: other });
+    await other.getByText("The query is not applied").waitFor();
+    await browser.open(`#/tasks?user_id=${USER}&search_query=phone&state=paused`, { page: other });
+    await other.getByText("Query and state are not applied").waitFor();
+    await browser.open("#/tasks?search_query=phone&state=paused", { page: other });
+    await other.getByText("The state is not applied").waitFor();
+    await other.getByText("here by the query", { exact: false }).waitFor();
+    await other.close();
+  });
+
   test("the legend names every colour of the chart, and links name their window", async () => {
     const other = await blank(browser);
     await answerSeries(other);
