@@ -66,7 +66,7 @@ export function BulkDialog({ users, onClose }: Props) {
         </label>
         {change.error && (
           <Notice tone="bad" title={sentence(change.error)} urgent>
-            {adviceAfter("Deactivate", change.error)}
+            {adviceAfter("Deactivate", change.error, change.isSent)}
           </Notice>
         )}
         <WhatClosingDoes change={change} />

@@ -51,6 +51,7 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
           attempt={change.submittedAt}
           before={before.current}
           busy={change.isPending}
+          isSent={change.isSent}
           error={change.error}
           onRepeat={send}
           onHeld={onHeld}
@@ -204,7 +205,7 @@ function Confirmation({ user, verb, danger = false, change, onSend, onClose, chi
       </label>
       {error && (
         <Notice tone="bad" title={sentence(error)} urgent>
-          {adviceAfter(verb, error)}
+          {adviceAfter(verb, error, change.isSent)}
         </Notice>
       )}
       <WhatClosingDoes change={change} />
@@ -233,12 +234,14 @@ interface ProgressProps extends DeactivateProps {
   before: string | null;
   /** Whether the request is being repeated. */
   busy: boolean;
+  /** Whether the repeated request was sent. */
+  isSent: boolean;
   /** Why the repeated request failed. */
   error: Error | null;
   onRepeat: () => void;
 }
 
-function Progress({ user, answered, attempt, before, busy, error, onRepeat, onHeld, onClose }: ProgressProps) {
+function Progress({ user, answered, attempt, before, busy, isSent, error, onRepeat, onHeld, onClose }: ProgressProps) {
   const client = useQueryClient();
   const { data, dataUpdatedAt, error: unread, failureReason } = useWatchedUser(user.id, attempt);
   const waiting = useWaiting();
@@ -265,7 +268,7 @@ function Progress({ user, answered, attempt, before, busy, error, onRepeat, onHe
       {held !== null && <Notice tone="info" title={EARLIER_HOLDS} />}
       {error && (
         <Notice tone="bad" title={sentence(error)} urgent>
-          {adviceAfter("Deactivate", error)}
+          {adviceAfter("Deactivate", error, isSent)}
         </Notice>
       )}
       {!done && held === null && <p class="faint small">You can close this: it goes on by itself, and the user's detail shows how far it is.</p>}
