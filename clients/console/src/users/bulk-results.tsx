@@ -34,7 +34,7 @@ export function BulkResults({ users, results, onClose }: Props) {
     <>
       <p role="status">
         {failed === 0 ? "All are deactivated." : `${plural(failed, "user")} could not be deactivated.`}{" "}
-        {left.length === 0 ? "Sessions, keys and tasks of the deactivated users are stopped." : `${count(stopped.size)} of ${count(ids.length)} stopped so far.`}
+        {ids.length > 0 && (left.length === 0 ? "Sessions, keys and tasks of the deactivated users are stopped." : `${count(stopped.size)} of ${count(ids.length)} stopped so far.`)}
       </p>
       <ul class="people">
         {results.map((result) => (

@@ -520,6 +520,7 @@ describe("changing users", () => {
     await deactivateSelected(page, "1 user");
     await page.getByText("Administrators cannot deactivate themselves").waitFor();
     await page.getByText("1 user could not be deactivated.").waitFor();
+    expect(await page.getByRole("dialog").getByText("are stopped", { exact: false }).count()).toBe(0);
   });
 
   test("a deactivation that fails says so, and nothing has happened on the screen", async () => {
