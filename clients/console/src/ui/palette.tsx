@@ -7,7 +7,7 @@ import { hourOfDay } from "../format";
 import { href, VIEWS, type View } from "../place";
 import { go } from "../route";
 import { minuteIn } from "../schedules";
-import { isUuid, shortened, visible } from "../text";
+import { isUuid, shortened, visible, visibleEmail } from "../text";
 import { Dialog } from "./dialog";
 import { Icon, type IconName } from "./icons";
 
@@ -177,7 +177,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
             onClick={() => open(choice)}
           >
             <Icon name={choice.icon} />
-            <bdi class="choice-name">{visible(shortened(choice.name, 120))}</bdi>
+            <bdi class="choice-name">{(choice.icon === "users" ? visibleEmail : visible)(shortened(choice.name, 120))}</bdi>
             <span class="faint small">{choice.about}</span>
           </li>
         ))}

@@ -95,7 +95,7 @@ function Result({ result, user, answeredAt, isWatched, isStopped, onStopped, onU
   return (
     <li>
       <a href={userLink(result.user_id, user?.email ?? null)} onClick={onOpen}>
-        <Foreign text={user?.email || result.user_id} />
+        <Foreign text={user?.email || result.user_id} email />
       </a>
       <span class="result">
         <Status of={result.result} />

@@ -8,7 +8,7 @@ import type { Deactivated, UserRow } from "../api/types";
 import { plural } from "../format";
 import { ownId } from "../session";
 import { useStore } from "../store";
-import { visible } from "../text";
+import { visibleEmail } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
 import { adviceAfter, useDeactivate, useReactivate } from "./changes";
@@ -190,10 +190,10 @@ function Confirmation({ user, verb, danger = false, change, onSend, onClose, chi
   return (
     <form onSubmit={submit}>
       <p class="subject">
-        <Foreign text={wanted} whole />
+        <Foreign text={wanted} email whole />
         <Copy text={wanted} what={user.email ? "the email" : "the id"} />
       </p>
-      {visible(wanted) !== wanted && (
+      {visibleEmail(wanted) !== wanted && (
         <Notice tone="warn" title="This email has invisible characters">
           It may look like another one. Copy it into the field below.
         </Notice>
@@ -262,7 +262,7 @@ function Progress({ user, answered, attempt, before, busy, isSent, error, onRepe
   return (
     <>
       <p class="subject">
-        <Foreign text={user.email || user.id} whole />
+        <Foreign text={user.email || user.id} email whole />
       </p>
       {known && all ? <ProgressList user={known} steps={all} waiting={waiting} /> : <UnknownProgress problem={unread ?? failureReason} />}
       {held !== null && <Notice tone="info" title={EARLIER_HOLDS} />}

@@ -29,7 +29,7 @@ const columnsOf = (names: Names): readonly Column<AuditRow>[] => [
   { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} line />, extra: true, track: "minmax(0, 1fr)" },
 ];
 
-const Person = ({ id, names }: { id: string | null | undefined; names: Names }) => (id ? <Named id={id} name={names.get(id)} /> : <None />);
+const Person = ({ id, names }: { id: string | null | undefined; names: Names }) => (id ? <Named id={id} name={names.get(id)} email /> : <None />);
 
 /** The newest changes of all kinds: the console itself reads all the time. */
 function useChanges(params: Params, enabled: boolean) {
@@ -203,7 +203,7 @@ function PersonLink({ id, names }: { id: string | null | undefined; names: Names
   const name = names.get(id);
   return (
     <>
-      <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} whole /> : "Open the user"}</a>
+      <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} email whole /> : "Open the user"}</a>
       <Id id={id} what="the user's id" />
     </>
   );

@@ -22,7 +22,7 @@ const COLUMNS: readonly Column<ErrorRow>[] = [
   { label: "Failed", cell: (row) => <Time at={row.occurred_at} /> },
   { label: "Type", cell: (row) => <Foreign text={row.error_type} line /> },
   { label: "Message", cell: (row) => <Foreign text={row.error_message} />, wide: true },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} email line />, extra: true },
   { label: "Query", cell: (row) => <Foreign text={row.search_query} />, wide: true, extra: true },
   { label: "Retries", cell: (row) => (row.will_retry ? `${row.retry_count}, again` : row.retry_count), numeric: true, extra: true },
 ];
@@ -223,7 +223,7 @@ const sum = (parts: readonly Part[]) => parts.reduce((sum, part) => sum + part.c
 function PartName({ part: { value }, group }: { part: Part; group: Group }) {
   const route = useRoute();
   if (value === null) return <span class="faint">unknown</span>;
-  const name = <Foreign text={value} />;
+  const name = <Foreign text={value} email={group === "user_email"} />;
   if (group === "error_type") return <a href={changed(route, { error_type: value, page: null, open: null })}>{name}</a>;
   if (group === "user_email") return <a href={userLink(null, value)}>{name}</a>;
   return <span>{name}</span>;

@@ -16,7 +16,7 @@ import type { Column } from "../ui/table";
 const COLUMNS: readonly Column<TaskRow>[] = [
   { label: "Name", cell: (row) => <Foreign text={row.name ?? row.search_query ?? row.id} />, wide: true, track: "minmax(0, 1.15fr)" },
   { label: "State", cell: (row) => (row.state ? <Status of={row.state} /> : <None />), track: "106px" },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, track: "minmax(0, 1fr)" },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} email line />, track: "minmax(0, 1fr)" },
   { label: "Executions", cell: (row) => count(row.total_executions), numeric: true, track: "100px" },
   { label: "Success", cell: (row) => <Success of={row} />, numeric: true, track: "80px" },
   { label: "Mean", cell: (row) => duration(row.avg_duration_ms), numeric: true, extra: true, track: "80px" },
