@@ -2,6 +2,34 @@
 import type { AuditRecord, AuditRow } from "./api/types";
 import { isUuid } from "./text";
 
+/** What the targets of a request are; null for an action of a later version of the API. */
+export type TargetKind = "User" | "Task" | "Execution" | null;
+
+export function targetKind({ action }: Pick<AuditRecord, "action">): TargetKind {
+  if (action.startsWith("users.")) return "User";
+  if (action.startsWith("tasks.")) return "Task";
+  return action.startsWith("executions.") ? "Execution" : null;
+}
+
+/** The users whom some records of the audit trail name: who called, and whom the request is about. */
+export function usersOf(records: readonly AuditRow[]): string[] {
+  const found = records.flatMap((row) => ("missing" in row ? [] : [row]));
+  const ids = found.flatMap((row) => [row.principal.user_id, ...(targetKind(row) === "User" ? targets(row) : [])]);
+  return ids.filter((id) => typeof id === "string");
+}
+
+/** When a request was made, as text to sort by; of a removed record the hour, with which its id begins. */
+function timeOf(row: AuditRow): string {
+  if (!("missing" in row)) return row.at;
+  const [, year, month, day, hour] = /^(\d{4})(\d{2})(\d{2})(\d{2})-/.exec(row.id) ?? [];
+  return year === undefined ? "" : `${year}-${month}-${day}T${hour}`;
+}
+
+/** Records with the newest first; one that was removed comes last of its hour. */
+export function newestFirst(records: readonly AuditRow[]): AuditRow[] {
+  return records.toSorted((a, b) => (timeOf(a) < timeOf(b) ? 1 : timeOf(a) > timeOf(b) ? -1 : 0));
+}
+
 /** The users, tasks or executions that a request is about. */
 export function targets({ target, parameters }: AuditRecord): string[] {
   if (target) return [target];

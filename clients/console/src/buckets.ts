@@ -32,9 +32,17 @@ export function bars(points: readonly Point[], bucket: Bucket): Bar[] {
       end,
       count: point.count,
       failed: point.failed ?? 0,
-      avgDurationMs: point.avg_duration_ms ?? 0,
+      avgDurationMs: meanOfPoint(point),
     };
   });
+}
+
+/**
+ * The API says 0 where nothing has finished. What succeeded in less than half a millisecond has that mean, too, and it is
+ * not known then: no search is as quick. A failure has finished, so next to one the 0 is a mean.
+ */
+function meanOfPoint({ count, failed = 0, avg_duration_ms = 0 }: Point): number | null {
+  return count > 0 && failed === 0 && avg_duration_ms === 0 ? null : avg_duration_ms;
 }
 
 /**
@@ -65,6 +73,12 @@ export function runningOf({ executions, total }: ExecutionsPage): Running {
   const starts = executions.map(({ started_at }) => Date.parse(started_at));
   return { starts, allSince: total > executions.length ? Math.min(...starts) : Number.NEGATIVE_INFINITY };
 }
+
+/** What ran at the time of one of two answers. */
+export const eitherRunning = (one: Running, other: Running): Running => ({
+  starts: [...one.starts, ...other.starts],
+  allSince: Math.max(one.allSince, other.allSince),
+});
 
 /** Bars put together so that each covers `minutes`, at whole multiples of that; `running` is null while it is not known. */
 export function merged(fine: readonly Bar[], minutes: number, running: Running | null): Bar[] {
@@ -99,7 +113,8 @@ function meanOf(group: readonly Bar[], end: number, running: Running | null): nu
   if (filled.length === 1) return first.avgDurationMs;
   const start = first.start.getTime();
   const isFinished = running !== null && start > running.allSince && !running.starts.some((at) => at >= start && at < end);
-  return isFinished ? Math.round(sum(filled, (bar) => (bar.avgDurationMs ?? 0) * bar.count) / sum(filled, (bar) => bar.count)) : null;
+  if (!isFinished || filled.some((bar) => bar.avgDurationMs === null)) return null;
+  return Math.round(sum(filled, (bar) => (bar.avgDurationMs ?? 0) * bar.count) / sum(filled, (bar) => bar.count));
 }
 
 /**

@@ -24,9 +24,38 @@ const MANY_EVENTS = 10_000;
 /** A number that may be more than was counted. */
 const atLeast = (value: number, capped: boolean): string => (capped ? `${count(value)} or more` : count(value));
 
-function sendersInWords(entries: number, capped: boolean): string {
+function sendersInWords({ entries, capped }: Health["outbox"]): string {
   if (entries === 0) return "Every command has been sent.";
-  return entries === 1 ? "One deactivation has commands to send." : `${atLeast(entries, capped)} deactivations have commands to send. This is the oldest.`;
+  if (entries === 1) return "One deactivation has commands to send.";
+  return `${atLeast(entries, capped)} deactivations have commands to send. ${capped ? "There may be older ones than this." : "This is the oldest."}`;
+}
+
+const NOT_STOPPED = "Tasks, keys or logins of somebody deactivated are not stopped yet.";
+
+function commandsCheck(outbox: Health["outbox"]): HealthCheck {
+  const { entries, capped, oldest_at, age_ms } = outbox;
+  const name = "Lag of commands";
+  if (entries > 0 && oldest_at === null) {
+    return {
+      name,
+      value: "Age not known",
+      // Commands that can't be read are not sent, however long they wait.
+      level: "alarm",
+      about:
+        entries === 1
+          ? "The one entry of the outbox can't be read, so the commands in it are not sent."
+          : `${atLeast(entries, capped)} entries of the outbox can't be read, so the commands in them are not sent.`,
+      advice: [`${NOT_STOPPED} Follow the runbook of the alarm UnreadableOrders (docs/operations.md, Outbox entries that can't be read).`],
+    };
+  }
+  return {
+    name,
+    value: entries === 0 ? "None" : `${duration(age_ms)} behind`,
+    words: "behind",
+    level: age_ms > COMMANDS_STALL_MS ? "alarm" : capped ? "warning" : "calm",
+    about: sendersInWords(outbox),
+    advice: [`${NOT_STOPPED} Follow the runbook of the alarm OutboxAge.`],
+  };
 }
 
 const EMPTY_QUEUE =
@@ -63,7 +92,6 @@ export interface Checked {
 }
 
 export function healthChecks({ health: { events_waiting, outbox, quarantine }, deactivated, now }: Checked): HealthCheck[] {
-  const { age_ms, entries } = outbox;
   return [
     {
       name: "Lag of projections",
@@ -72,14 +100,7 @@ export function healthChecks({ health: { events_waiting, outbox, quarantine }, d
       about: events_waiting === 0 ? EMPTY_QUEUE : "On the queue, and not in the projections yet. The API does not say since when.",
       advice: ["See whether the number falls. If it does not, follow the runbook of the alarm EventsStuck."],
     },
-    {
-      name: "Lag of commands",
-      value: entries === 0 ? "None" : `${duration(age_ms)} behind`,
-      words: "behind",
-      level: age_ms > COMMANDS_STALL_MS ? "alarm" : "calm",
-      about: sendersInWords(entries, outbox.capped),
-      advice: ["Tasks, keys or logins of somebody deactivated are not stopped yet. Follow the runbook of the alarm OutboxAge."],
-    },
+    commandsCheck(outbox),
     stalledCheck(deactivated, now),
     quarantineCheck(quarantine),
   ];

@@ -21,6 +21,15 @@ export function taskFilter({ user_id, search_query, state }: Params): { user_id?
   return search_query ? { search_query } : { state };
 }
 
+/** The filters of the list of tasks that are set and not sent. */
+export function ignoredTaskFilters(params: Params): ("query" | "state")[] {
+  const sent = taskFilter(params);
+  const ignored: ("query" | "state")[] = [];
+  if (params["search_query"] && sent.search_query === undefined) ignored.push("query");
+  if (params["state"] && sent.state === undefined) ignored.push("state");
+  return ignored;
+}
+
 /** The action of the audit trail that shows every action. */
 export const EVERYTHING = "all";
 /** The actions that change something: what the audit trail shows without a choice. */

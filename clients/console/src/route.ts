@@ -10,6 +10,9 @@ export function follow(): void {
   addEventListener("hashchange", () => here.set(parse(location.hash)));
 }
 
+/** Where one is now: a change of the address reaches {@link useRoute} a moment later. */
+export const routeNow = (): Route => parse(location.hash);
+
 export const useRoute = (): Route => useStore(here);
 
 /** Goes to a link of {@link href}. With `replace`, the back button skips where one was. */

@@ -4,13 +4,16 @@
 const INVISIBLE =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
+/** What joins, parts or varies characters, and tags: scripts and emoji need them in texts, and in emails they are a disguise. */
+const UNSEEN_IN_EMAILS = /[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\u{e0000}-\u{e007f}\u{e0100}-\u{e01ef}]/gu;
+
+const writtenOut = (found: string): string => `⟨U+${(found.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
+
 /** The text with each invisible character written out, such as `⟨U+202E⟩`. */
-export function visible(text: string): string {
-  return text.replace(INVISIBLE, (found) => {
-    const code = found.codePointAt(0) ?? 0;
-    return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
-  });
-}
+export const visible = (text: string): string => text.replace(INVISIBLE, writtenOut);
+
+/** An email with each invisible character written out, also those that {@link visible} leaves to texts. */
+export const visibleEmail = (email: string): string => visible(email).replace(UNSEEN_IN_EMAILS, writtenOut);
 
 /** At most so many characters of a text, for a cell of a list. No character is cut in half. */
 export function shortened(text: string, most: number): string {

@@ -13,7 +13,7 @@ import { send, url, type Sent } from "./sending";
 export interface Connection {
   /** When the API last answered, in milliseconds since 1970; 0 if never. */
   readonly answeredAt: number;
-  /** Since when it does not answer, or answers 5xx; null while all is well. */
+  /** Since when it does not answer, or answers 5xx whatever is requested; null while it answers. */
   readonly failingSince: number | null;
   /** Until when no request is sent, after a 429. */
   readonly waitUntil: number;
@@ -64,10 +64,12 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   // Meanwhile somebody may have signed out, or somebody else signed in.
   if (offered === undefined && !isCurrent()) throw new SessionEnded("Your session ended before this was sent.");
   options.onSent?.();
-  const response = await answer(path, found.token, options);
+  const [to, sentAt] = [url(path, options.query), Date.now()];
+  const response = await answer(to, found.token, options);
   if (isCurrent()) ownId.set(response.headers.get("x-user-id") ?? ownId.get());
   const body: unknown = await response.json().catch(() => undefined);
-  note(response.status);
+  if (response.status < 500) noteAnswer(to);
+  else if (!othersAnswer(to, sentAt)) noteFailure();
   if (response.ok && body !== undefined) return body as T;
   const error = asError(response, body);
   if (error.status === 429) {
@@ -77,8 +79,7 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   throw error;
 }
 
-async function answer(path: string, key: string, { query, method = "GET", body, signal }: Options): Promise<Response> {
-  const to = url(path, query);
+async function answer(to: URL, key: string, { method = "GET", body, signal }: Options): Promise<Response> {
   const early = method === "GET" ? await earlyAnswer(to, key) : null;
   signal?.throwIfAborted();
   if (early !== null) return early;
@@ -89,7 +90,7 @@ async function answer(path: string, key: string, { query, method = "GET", body, 
     return response;
   } catch (cause) {
     if (signal?.aborted) throw cause;
-    note(0);
+    noteFailure();
     throw new Unreachable("no answer", { cause });
   }
 }
@@ -103,11 +104,31 @@ async function rateLimitIsOver(signal: AbortSignal | undefined): Promise<void> {
   }
 }
 
-function note(status: number): void {
-  const { failingSince, answeredAt, waitUntil } = connection.get();
-  const now = Date.now();
-  if (status === 0 || status >= 500) connection.set({ answeredAt, failingSince: failingSince ?? now, waitUntil });
-  else connection.set({ answeredAt: now, failingSince: null, waitUntil });
+/** Addresses that answer 5xx: when the first such request was sent, and the last answered, in milliseconds since 1970. */
+const failing = new Map<string, { first: number; last: number }>();
+
+/** What failed so long ago is forgotten: a request that fails for now is tried again after some 30 s at most. */
+const FORGOTTEN_MS = 90_000;
+
+/**
+ * Whether the API answers other requests while it answers this one with a 5xx. One endpoint that fails is no API that
+ * does not answer.
+ */
+function othersAnswer({ href }: URL, sentAt: number): boolean {
+  const before = failing.get(href);
+  const first = before !== undefined && sentAt - before.last < FORGOTTEN_MS ? before.first : sentAt;
+  failing.set(href, { first, last: Date.now() });
+  return connection.get().answeredAt > first;
+}
+
+function noteFailure(): void {
+  const before = connection.get();
+  connection.set({ ...before, failingSince: before.failingSince ?? Date.now() });
+}
+
+function noteAnswer({ href }: URL): void {
+  failing.delete(href);
+  connection.set({ ...connection.get(), answeredAt: Date.now(), failingSince: null });
 }
 
 interface Fault {

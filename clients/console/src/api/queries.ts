@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Params } from "../place";
 import { READS, type Read } from "../reads";
 import { deactivatedIds } from "../audit";
-import { rateBefore } from "../buckets";
+import { eitherRunning, rateBefore, runningOf } from "../buckets";
 import type { RecentDeactivations } from "../health";
 import { observe, type ObservedUser } from "../users/sightings";
 import { request } from "./client";
@@ -61,9 +61,24 @@ export const useSeries = (metric: "executions", bucket: Bucket, hours: number, e
     staleTime: SLOW_REFRESH_MS / 2,
   });
 
-/** The newest executions of a window that run. */
-export const useRunning = (hours: number, enabled: boolean) =>
-  useList<ExecutionsPage>({ path: "admin/executions", query: { status: "running", hours, limit: 100 } }, { enabled, slow: true });
+/**
+ * Figures by minute, and what ran while they were read: the running executions are read before and after, so that both
+ * are of one time. What began and ended between those two is in neither list; executions take longer than that.
+ */
+export const useMinutes = (hours: number, enabled: boolean) =>
+  useQuery({
+    queryKey: ["admin/stats/series", "minutes", hours],
+    queryFn: async ({ signal }) => {
+      const readRunning = async () =>
+        runningOf(await request<ExecutionsPage>("admin/executions", { query: { status: "running", hours, limit: 100 }, signal }));
+      const before = await readRunning();
+      const series = await request<Series>("admin/stats/series", { query: { metric: "executions", bucket: "minute", hours }, signal });
+      return { series, running: eitherRunning(before, await readRunning()) };
+    },
+    enabled,
+    refetchInterval: SLOW_REFRESH_MS,
+    staleTime: SLOW_REFRESH_MS / 2,
+  });
 
 const RATE_BEFORE = ["admin/stats/series", "rate before"] as const;
 

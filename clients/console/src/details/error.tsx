@@ -27,7 +27,7 @@ export function ErrorPanel({ id, row }: { id: string; row: ErrorRow | undefined 
             <None />
           ) : (
             <a href={userLink(query.data?.user_id, row.user_email)}>
-              <Foreign text={row.user_email} whole />
+              <Foreign text={row.user_email} email whole />
             </a>
           )}
         </Fact>

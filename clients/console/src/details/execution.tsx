@@ -43,7 +43,7 @@ function ExecutionFacts({ execution, detail }: { execution: ExecutionRow; detail
             <None />
           ) : (
             <a href={user}>
-              <Foreign text={execution.user_email} whole />
+              <Foreign text={execution.user_email} email whole />
             </a>
           )}
         </Fact>

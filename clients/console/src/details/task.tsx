@@ -33,7 +33,7 @@ function TaskFacts({ task }: { task: TaskRow }) {
           <None />
         ) : (
           <a href={userLink(task.user_id, task.user_email)}>
-            <Foreign text={task.user_email} whole />
+            <Foreign text={task.user_email} email whole />
           </a>
         )}
       </Fact>

@@ -29,7 +29,7 @@ export function UserPanel({ id, row }: { id: string; row: UserRow | undefined })
   return (
     <Panel
       kind="User"
-      title={user ? <Foreign text={user.email || user.id} /> : "User"}
+      title={user ? <Foreign text={user.email || user.id} email /> : "User"}
       actions={user && <Actions user={user} onAsk={setAsking} />}
     >
       <Missing error={query.error} hasRow={user !== undefined} what="users" />
@@ -81,7 +81,7 @@ function UserFacts({ user }: { user: UserRow | UserDetail }) {
       </Fact>
       {"role" in user && <Fact name="Role">{user.role === null ? <None /> : <Foreign text={user.role} whole />}</Fact>}
       <Fact name="Email">
-        <Foreign text={user.email} whole />
+        <Foreign text={user.email} email whole />
       </Fact>
       <Fact name="Tasks">
         {plural(user.tasks_count, "task")}, {count(user.active_tasks_count)} of them active

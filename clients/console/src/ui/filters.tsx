@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { changed, href } from "../place";
-import { go, useRoute } from "../route";
+import { go, routeNow, useRoute } from "../route";
 import { isUuid } from "../text";
 import { useCovered } from "./covering";
 import { Icon } from "./icons";
@@ -19,8 +19,9 @@ const FROM_THE_START = { page: null, open: null };
 /** Sets a parameter, and lets go of the bar of a chart: its rows are on another page then. */
 function useFilter(name: string): [string, (value: string, options?: { replace: boolean }) => void] {
   const route = useRoute();
+  // As it is when the value is set: since this was drawn, another filter may have been set.
   const set = (value: string, options?: { replace: boolean }) =>
-    go(changed(route, { [name]: value || null, ...FROM_THE_START, from: null, to: null }), options);
+    go(changed(routeNow(), { [name]: value || null, ...FROM_THE_START, from: null, to: null }), options);
   return [route.params[name] ?? "", set];
 }
 
@@ -124,7 +125,7 @@ export function Chip({ name, children }: { name: string; children: ComponentChil
       <button
         type="button"
         class="button icon-only quiet"
-        onClick={() => go(changed(route, { [name]: null, ...FROM_THE_START }))}
+        onClick={() => go(changed(routeNow(), { [name]: null, ...FROM_THE_START }))}
         title="Remove this filter"
       >
         <Icon name="close" />

@@ -7,7 +7,7 @@ import { hourOfDay } from "../format";
 import { href, VIEWS, type View } from "../place";
 import { go } from "../route";
 import { minuteIn } from "../schedules";
-import { isUuid, shortened, visible } from "../text";
+import { isUuid, shortened, visible, visibleEmail } from "../text";
 import { Dialog } from "./dialog";
 import { Icon, type IconName } from "./icons";
 
@@ -94,12 +94,17 @@ const isPartOfId = (text: string): boolean => /^[0-9a-f-]{4,}$/i.test(text) && /
 const nothingFor = (text: string): string =>
   isPartOfId(text) ? "Nothing found. An id must be whole: 36 characters, such as 550e8400-e29b-41d4-a716-446655440000." : "Nothing found.";
 
+/** Whether users can be searched by a text. */
+const isSearchable = (text: string): boolean => text.length >= 2 && text.length <= 320 && !isUuid(text);
+
 function useByEmail(text: string): { choices: Choice[]; searching: boolean } {
   const asked = useSettled(text);
-  const enabled = asked.length >= 2 && asked.length <= 320 && !isUuid(asked);
-  const users = useList<UsersPage>({ path: "admin/users", query: { q: asked, limit: 6 } }, { enabled });
+  const users = useList<UsersPage>({ path: "admin/users", query: { q: asked, limit: 6 } }, { enabled: isSearchable(asked) });
+  if (!isSearchable(text)) return { choices: [], searching: false };
+  // Whoever was found by an earlier text is not whom Enter is to open.
+  if (asked !== text || users.isPlaceholderData) return { choices: [], searching: true };
   // An API that can't search answers with all users, and without this field.
-  if (!enabled || users.data?.total_capped === undefined) return { choices: [], searching: enabled && users.isPending };
+  if (users.data?.total_capped === undefined) return { choices: [], searching: users.isPending };
   const choices = users.data.users.map((user) => ({
     icon: "users" as const,
     name: user.email || user.id,
@@ -172,7 +177,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
             onClick={() => open(choice)}
           >
             <Icon name={choice.icon} />
-            <bdi class="choice-name">{visible(shortened(choice.name, 120))}</bdi>
+            <bdi class="choice-name">{(choice.icon === "users" ? visibleEmail : visible)(shortened(choice.name, 120))}</bdi>
             <span class="faint small">{choice.about}</span>
           </li>
         ))}

@@ -5,7 +5,7 @@ import type { ScheduleRow } from "../api/types";
 import { localTime, utcTime } from "../format";
 import { zoneOf } from "../schedules";
 import { WORDS, type Level } from "../thresholds";
-import { shortened, visible } from "../text";
+import { shortened, visible, visibleEmail } from "../text";
 import { Icon, type IconName } from "./icons";
 
 /** What stands where there is no value. */
@@ -17,18 +17,21 @@ interface ForeignProps {
   whole?: boolean;
   /** One line: for emails and names, which read badly when they are broken. */
   line?: boolean;
+  /** An email, or an id in its place: no character of it is to be overlooked. */
+  email?: boolean;
 }
 
 /** A text of an event. In a cell it is cut to two lines, or to one. */
-export function Foreign({ text, whole = false, line = false }: ForeignProps) {
+export function Foreign({ text, whole = false, line = false, email = false }: ForeignProps) {
   if (text === null || text === "") return <None />;
-  if (whole) return <bdi class="whole">{visible(text)}</bdi>;
-  return <bdi class={line ? "line" : "clamped"}>{visible(shortened(text, 240))}</bdi>;
+  const written = email ? visibleEmail : visible;
+  if (whole) return <bdi class="whole">{written(text)}</bdi>;
+  return <bdi class={line ? "line" : "clamped"}>{written(shortened(text, 240))}</bdi>;
 }
 
 /** Somebody or something by name; by the beginning of the id if the name is not known; null while it is being read. */
-export function Named({ id, name }: { id: string; name: string | null | undefined }) {
-  if (name) return <Foreign text={name} line />;
+export function Named({ id, name, email = false }: { id: string; name: string | null | undefined; email?: boolean }) {
+  if (name) return <Foreign text={name} line email={email} />;
   if (name === undefined) return <code class="line faint">{shortened(id, 8)}</code>;
   return (
     <span class="line name-wait">

@@ -48,7 +48,7 @@ export function BulkDialog({ users, onClose }: Props) {
         <ul class="people">
           {users.map((user) => (
             <li key={user.id}>
-              <Foreign text={user.email || user.id} />
+              <Foreign text={user.email || user.id} email />
               <span class="faint">{user.id === own ? "your own account" : plural(user.active_tasks_count, "active task")}</span>
             </li>
           ))}
@@ -66,7 +66,7 @@ export function BulkDialog({ users, onClose }: Props) {
         </label>
         {change.error && (
           <Notice tone="bad" title={sentence(change.error)} urgent>
-            {adviceAfter("Deactivate", change.error)}
+            {adviceAfter("Deactivate", change.error, change.isSent)}
           </Notice>
         )}
         <WhatClosingDoes change={change} />

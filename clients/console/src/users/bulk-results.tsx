@@ -20,6 +20,8 @@ interface Props {
 }
 
 export function BulkResults({ users, results, onClose }: Props) {
+  // This is shown as soon as the answer is there.
+  const [answeredAt] = useState(Date.now);
   const [stopped, setStopped] = useState<ReadonlySet<string>>(new Set());
   const waiting = useWaiting();
   // Who is watched next comes first.
@@ -32,7 +34,7 @@ export function BulkResults({ users, results, onClose }: Props) {
     <>
       <p role="status">
         {failed === 0 ? "All are deactivated." : `${plural(failed, "user")} could not be deactivated.`}{" "}
-        {left.length === 0 ? "Sessions, keys and tasks of the deactivated users are stopped." : `${count(stopped.size)} of ${count(ids.length)} stopped so far.`}
+        {ids.length > 0 && (left.length === 0 ? "Sessions, keys and tasks of the deactivated users are stopped." : `${count(stopped.size)} of ${count(ids.length)} stopped so far.`)}
       </p>
       <ul class="people">
         {results.map((result) => (
@@ -40,6 +42,7 @@ export function BulkResults({ users, results, onClose }: Props) {
             key={result.user_id}
             result={result}
             user={users.find((user) => user.id === result.user_id)}
+            answeredAt={answeredAt}
             isWatched={watched.includes(result.user_id)}
             isStopped={stopped.has(result.user_id)}
             onStopped={() => setStopped((before) => new Set([...before, result.user_id]))}
@@ -62,6 +65,8 @@ export function BulkResults({ users, results, onClose }: Props) {
 interface ResultProps {
   result: OneResult;
   user: UserRow | undefined;
+  /** When the request was answered, in milliseconds since 1970. */
+  answeredAt: number;
   isWatched: boolean;
   isStopped: boolean;
   onStopped: () => void;
@@ -70,9 +75,10 @@ interface ResultProps {
   onOpen: () => void;
 }
 
-function Result({ result, user, isWatched, isStopped, onStopped, onUnchanged, onOpen }: ResultProps) {
-  const query = useWatchedUser(isWatched ? result.user_id : undefined);
-  const all = query.data ? steps(query.data, result.tasks_paused ?? null) : null;
+function Result({ result, user, answeredAt, isWatched, isStopped, onStopped, onUnchanged, onOpen }: ResultProps) {
+  const { data, dataUpdatedAt } = useWatchedUser(isWatched ? result.user_id : undefined);
+  // What was read before says nothing of what the request did: the user may have been deactivated before, and reactivated since.
+  const all = data && dataUpdatedAt >= answeredAt ? steps(data, result.tasks_paused ?? null) : null;
   const stopsNow = all !== null && isDone(all);
   useEffect(() => {
     if (stopsNow) onStopped();
@@ -89,7 +95,7 @@ function Result({ result, user, isWatched, isStopped, onStopped, onUnchanged, on
   return (
     <li>
       <a href={userLink(result.user_id, user?.email ?? null)} onClick={onOpen}>
-        <Foreign text={user?.email || result.user_id} />
+        <Foreign text={user?.email || result.user_id} email />
       </a>
       <span class="result">
         <Status of={result.result} />

@@ -8,7 +8,7 @@ import type { Deactivated, UserRow } from "../api/types";
 import { plural } from "../format";
 import { ownId } from "../session";
 import { useStore } from "../store";
-import { visible } from "../text";
+import { visibleEmail } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
 import { adviceAfter, useDeactivate, useReactivate } from "./changes";
@@ -51,6 +51,7 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
           attempt={change.submittedAt}
           before={before.current}
           busy={change.isPending}
+          isSent={change.isSent}
           error={change.error}
           onRepeat={send}
           onHeld={onHeld}
@@ -189,10 +190,10 @@ function Confirmation({ user, verb, danger = false, change, onSend, onClose, chi
   return (
     <form onSubmit={submit}>
       <p class="subject">
-        <Foreign text={wanted} whole />
+        <Foreign text={wanted} email whole />
         <Copy text={wanted} what={user.email ? "the email" : "the id"} />
       </p>
-      {visible(wanted) !== wanted && (
+      {visibleEmail(wanted) !== wanted && (
         <Notice tone="warn" title="This email has invisible characters">
           It may look like another one. Copy it into the field below.
         </Notice>
@@ -204,7 +205,7 @@ function Confirmation({ user, verb, danger = false, change, onSend, onClose, chi
       </label>
       {error && (
         <Notice tone="bad" title={sentence(error)} urgent>
-          {adviceAfter(verb, error)}
+          {adviceAfter(verb, error, change.isSent)}
         </Notice>
       )}
       <WhatClosingDoes change={change} />
@@ -233,12 +234,14 @@ interface ProgressProps extends DeactivateProps {
   before: string | null;
   /** Whether the request is being repeated. */
   busy: boolean;
+  /** Whether the repeated request was sent. */
+  isSent: boolean;
   /** Why the repeated request failed. */
   error: Error | null;
   onRepeat: () => void;
 }
 
-function Progress({ user, answered, attempt, before, busy, error, onRepeat, onHeld, onClose }: ProgressProps) {
+function Progress({ user, answered, attempt, before, busy, isSent, error, onRepeat, onHeld, onClose }: ProgressProps) {
   const client = useQueryClient();
   const { data, dataUpdatedAt, error: unread, failureReason } = useWatchedUser(user.id, attempt);
   const waiting = useWaiting();
@@ -259,13 +262,13 @@ function Progress({ user, answered, attempt, before, busy, error, onRepeat, onHe
   return (
     <>
       <p class="subject">
-        <Foreign text={user.email || user.id} whole />
+        <Foreign text={user.email || user.id} email whole />
       </p>
       {known && all ? <ProgressList user={known} steps={all} waiting={waiting} /> : <UnknownProgress problem={unread ?? failureReason} />}
       {held !== null && <Notice tone="info" title={EARLIER_HOLDS} />}
       {error && (
         <Notice tone="bad" title={sentence(error)} urgent>
-          {adviceAfter("Deactivate", error)}
+          {adviceAfter("Deactivate", error, isSent)}
         </Notice>
       )}
       {!done && held === null && <p class="faint small">You can close this: it goes on by itself, and the user's detail shows how far it is.</p>}

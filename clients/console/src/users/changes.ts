@@ -65,11 +65,11 @@ export const reactivate = ({ input, ...change }: Change<string>) =>
 export const deactivateMany = ({ input, ...change }: Change<string[]>) =>
   attempts(() => request<AllDeactivated>("admin/users/deactivate", { method: "POST", body: { user_ids: input }, ...change }), change.cancelUnsent);
 
-/** What is said after a change has failed. */
-export function adviceAfter(verb: "Deactivate" | "Reactivate", error: Error): string {
+/** What is said after a change has failed. `isSent` as of {@link useChange}. */
+export function adviceAfter(verb: "Deactivate" | "Reactivate", error: Error, isSent: boolean): string {
   if (verb === "Deactivate") return "Nothing is lost by trying again: repeating is safe.";
   const isRefused = error instanceof SessionEnded || (error instanceof ApiError && error.status < 500);
-  if (isRefused) return "Nothing was changed.";
+  if (isRefused || !isSent) return "Nothing was changed.";
   return "It is not known whether the user was reactivated. Look at the user before you try again: another administrator may have deactivated them meanwhile.";
 }
 

@@ -5,10 +5,10 @@ import { request } from "../api/client";
 import { type Names, useList, useNames } from "../api/queries";
 import type { AuditPage, AuditRecord, AuditRow } from "../api/types";
 import { ACTIONS, inWords } from "../actions";
-import { targets } from "../audit";
+import { newestFirst, targetKind, type TargetKind, targets, usersOf } from "../audit";
 import { duration, plural } from "../format";
-import { userLink } from "../links";
-import { paging, type Params } from "../place";
+import { taskLink, userLink } from "../links";
+import { href, paging, type Params } from "../place";
 import { changesReads, CHANGES_READ, EVERYTHING, hoursOf, READS, showsChanges } from "../reads";
 import { useRoute } from "../route";
 import { Choice, Entry, Filters, HoursChoice, hoursInWords, idFault } from "../ui/filters";
@@ -16,25 +16,20 @@ import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel, Section } from "../ui/page";
 import { BothTimes, Fact, Facts, Foreign, Id, Named, None, Notice, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
+import { shortened, visible } from "../text";
 
 const record = (row: AuditRow): AuditRecord | null => ("missing" in row ? null : row);
-
-/** The users, tasks or executions that the request of a record is about; none if the record was removed. */
-const targetsOf = (row: AuditRow): string[] => {
-  const found = record(row);
-  return found ? targets(found) : [];
-};
 
 const columnsOf = (names: Names): readonly Column<AuditRow>[] => [
   { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>), track: "minmax(152px, 1fr)" },
   { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} line />, track: "minmax(0, 1.5fr)" },
   { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, track: "minmax(0, 1.6fr)" },
-  { label: "User", cell: (row) => <People ids={targetsOf(row)} names={names} />, wide: true, extra: true, track: "minmax(0, 1.6fr)" },
+  { label: "About", cell: (row) => <About record={record(row)} names={names} />, wide: true, extra: true, track: "minmax(0, 1.6fr)" },
   { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true, track: "84px" },
   { label: "From", cell: (row) => <Foreign text={record(row)?.source ?? null} line />, extra: true, track: "minmax(0, 1fr)" },
 ];
 
-const Person = ({ id, names }: { id: string | null | undefined; names: Names }) => (id ? <Named id={id} name={names.get(id)} /> : <None />);
+const Person = ({ id, names }: { id: string | null | undefined; names: Names }) => (id ? <Named id={id} name={names.get(id)} email /> : <None />);
 
 /** The newest changes of all kinds: the console itself reads all the time. */
 function useChanges(params: Params, enabled: boolean) {
@@ -44,17 +39,25 @@ function useChanges(params: Params, enabled: boolean) {
     enabled,
     queryFn: async ({ signal }): Promise<AuditPage & { cut: boolean }> => {
       const pages = await Promise.all(reads.map(({ path, query }) => request<AuditPage>(path, { query, signal })));
-      const at = (row: AuditRow) => record(row)?.at ?? "";
-      const records = pages.flatMap((page) => page.records).sort((a, b) => (at(a) < at(b) ? 1 : at(a) > at(b) ? -1 : 0));
+      const records = newestFirst(pages.flatMap((page) => page.records));
       const cut = pages.some((page) => page.total > CHANGES_READ);
       return { records, total: records.length, page: 1, limit: records.length, cut };
     },
   });
 }
 
-/** One person by name, several by their number. */
-const People = ({ ids, names }: { ids: readonly string[]; names: Names }) =>
-  ids.length > 1 ? <>{plural(ids.length, "user")}</> : <Person id={ids[0]} names={names} />;
+/** What a request is about: one user by name, several by their number, anything else by the beginning of its id. */
+function About({ record, names }: { record: AuditRecord | null; names: Names }) {
+  const [id, ...others] = record ? targets(record) : [];
+  if (record === null || id === undefined) return <None />;
+  const kind = targetKind(record);
+  if (kind === "User") return others.length > 0 ? <>{plural(others.length + 1, "user")}</> : <Person id={id} names={names} />;
+  return (
+    <span class="line">
+      {kind} <code class="faint">{visible(shortened(id, 8))}</code>
+    </span>
+  );
+}
 
 export function Audit() {
   const { params } = useRoute();
@@ -66,8 +69,7 @@ export function Audit() {
   const query = changes ? together : list;
   const all = query.data?.records ?? [];
   const records = changes ? all.slice((page - 1) * limit, page * limit) : all;
-  const people = records.flatMap((row) => [record(row)?.principal.user_id, ...targetsOf(row)]);
-  const names = useNames(people.filter((id): id is string => typeof id === "string"));
+  const names = useNames(usersOf(records));
   const columns = useMemo(() => columnsOf(names), [names]);
   const open = params["open"];
   const row = all.find((row) => row.id === open);
@@ -142,10 +144,10 @@ function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names })
         <Fact name="By">
           <PersonLink id={found.principal.user_id} names={names} />
         </Fact>
-        <Fact name="User">
+        <Fact name={targetKind(found) ?? "About"}>
           {targets(found).length === 0 && <None />}
           {targets(found).map((id) => (
-            <PersonLink key={id} id={id} names={names} />
+            <TargetLink key={id} kind={targetKind(found)} id={id} names={names} />
           ))}
         </Fact>
         <Fact name="Action">
@@ -185,12 +187,23 @@ function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names })
   );
 }
 
+function TargetLink({ kind, id, names }: { kind: TargetKind; id: string; names: Names }) {
+  if (kind === "User") return <PersonLink id={id} names={names} />;
+  return (
+    <>
+      {kind === "Task" && <a href={taskLink(id)}>Open the task</a>}
+      {kind === "Execution" && <a href={href("executions", { open: id })}>Open the execution</a>}
+      <Id id={id} what={`the ${kind === null ? "target" : kind.toLowerCase()}'s id`} />
+    </>
+  );
+}
+
 function PersonLink({ id, names }: { id: string | null | undefined; names: Names }) {
   if (!id) return <None />;
   const name = names.get(id);
   return (
     <>
-      <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} whole /> : "Open the user"}</a>
+      <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} email whole /> : "Open the user"}</a>
       <Id id={id} what="the user's id" />
     </>
   );

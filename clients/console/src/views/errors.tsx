@@ -1,5 +1,6 @@
 /** Failed executions of a window, and what they have in common. */
 import { useState } from "preact/hooks";
+import { apiNow } from "../api/client";
 import { useAllErrors, useList } from "../api/queries";
 import type { ErrorRow, ErrorsPage } from "../api/types";
 import { breakdown, extent, GROUP_NAMES, GROUPS, ofTypes, type Group, type Part } from "../breakdown";
@@ -21,7 +22,7 @@ const COLUMNS: readonly Column<ErrorRow>[] = [
   { label: "Failed", cell: (row) => <Time at={row.occurred_at} /> },
   { label: "Type", cell: (row) => <Foreign text={row.error_type} line /> },
   { label: "Message", cell: (row) => <Foreign text={row.error_message} />, wide: true },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} email line />, extra: true },
   { label: "Query", cell: (row) => <Foreign text={row.search_query} />, wide: true, extra: true },
   { label: "Retries", cell: (row) => (row.will_retry ? `${row.retry_count}, again` : row.retry_count), numeric: true, extra: true },
 ];
@@ -50,7 +51,7 @@ export function Errors() {
 }
 
 /** The hours of the window that is read: for a bar of a chart, at least those since it began. */
-const hoursRead = (params: Params, range: Range | null) => (range ? hoursThatHold(range, hoursOf(params)) : hoursOf(params));
+const hoursRead = (params: Params, range: Range | null) => (range ? hoursThatHold(range, hoursOf(params), apiNow()) : hoursOf(params));
 
 /** The open failure, with its row if the list on the screen has it. */
 function OpenError({ id }: { id: string }) {
@@ -222,7 +223,7 @@ const sum = (parts: readonly Part[]) => parts.reduce((sum, part) => sum + part.c
 function PartName({ part: { value }, group }: { part: Part; group: Group }) {
   const route = useRoute();
   if (value === null) return <span class="faint">unknown</span>;
-  const name = <Foreign text={value} />;
+  const name = <Foreign text={value} email={group === "user_email"} />;
   if (group === "error_type") return <a href={changed(route, { error_type: value, page: null, open: null })}>{name}</a>;
   if (group === "user_email") return <a href={userLink(null, value)}>{name}</a>;
   return <span>{name}</span>;

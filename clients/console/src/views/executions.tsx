@@ -18,7 +18,7 @@ const COLUMNS: readonly Column<ExecutionRow>[] = [
   { label: "Started", cell: (row) => <Time at={row.started_at} /> },
   { label: "Status", cell: (row) => <Status of={row.status} /> },
   { label: "Query", cell: (row) => <Foreign text={row.search_query} />, wide: true },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, extra: true },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} email line />, extra: true },
   { label: "Condition", cell: (row) => <Condition met={row.condition_met} />, extra: true },
   { label: "Duration", cell: (row) => (row.duration_ms === null ? <None /> : duration(row.duration_ms)), numeric: true },
 ];

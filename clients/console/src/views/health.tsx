@@ -98,7 +98,7 @@ function People({ title, users }: { title: string; users: readonly NamedUser[] }
         {users.map((user) => (
           <li key={user.id}>
             <a href={userLink(user.id, user.email)}>
-              <Foreign text={user.email || user.id} line />
+              <Foreign text={user.email || user.id} email line />
             </a>
           </li>
         ))}

@@ -1,9 +1,10 @@
 /** Executions by hour and by day, each with a zoom into finer bars. */
 import { useState } from "preact/hooks";
+import { apiNow } from "../api/client";
 import { hasNoEndpoint, sentence } from "../api/errors";
-import { useRunning, useSeries } from "../api/queries";
+import { useMinutes, useSeries } from "../api/queries";
 import type { Bucket, Series } from "../api/types";
-import { bars, listBehind, merged, runningOf, type Bar } from "../buckets";
+import { bars, listBehind, merged, type Bar } from "../buckets";
 import { dayOf, hourOf, percent, utcDayOf, zone } from "../format";
 import { ERROR_RATE_LIMIT } from "../thresholds";
 import { Chart } from "../ui/chart";
@@ -43,13 +44,15 @@ interface Range {
 function ChartCard({ frame }: { frame: Frame }) {
   const [range, setRange] = useState<Range | null>(null);
   const whole = useSeries("executions", frame.bucket, frame.hours);
-  const fine = useSeries("executions", frame.finer, frame.hours, range !== null);
-  const zoomed = range !== null && fine.data !== undefined;
-  const { data: running } = useRunning(frame.hours, zoomed && frame.finer === "minute");
-  const all = zoomed ? merged(barsOf(fine.data), frame.fine, running ? runningOf(running) : null) : barsOf(whole.data);
+  const byMinute = frame.finer === "minute";
+  const minutes = useMinutes(frame.hours, range !== null && byMinute);
+  const finer = useSeries("executions", frame.finer, frame.hours, range !== null && !byMinute);
+  const fine = byMinute ? minutes.data?.series : finer.data;
+  const zoomed = range !== null && fine !== undefined;
+  const all = zoomed ? merged(barsOf(fine), frame.fine, minutes.data?.running ?? null) : barsOf(whole.data);
   const shown = range && zoomed ? all.filter((bar) => bar.end > range.start && bar.start < range.end) : all;
   const problem = whole.error ?? (whole.data === undefined ? whole.failureReason : null);
-  const bucket = zoomed ? (frame.finer === "minute" ? "minutes" : "hour") : frame.bucket;
+  const bucket = zoomed ? (byMinute ? "minutes" : "hour") : frame.bucket;
   return (
     <section class="card chart-card" aria-labelledby={frame.title}>
       <header class="card-head">
@@ -67,7 +70,7 @@ function ChartCard({ frame }: { frame: Frame }) {
           bars={shown}
           tick={(bar) => TICKS[bucket](bar)}
           span={(bar) => SPANS[bucket](bar)}
-          link={(bar, status) => listBehind(all, bar, status, new Date())}
+          link={(bar, status) => listBehind(all, bar, status, new Date(apiNow()))}
           {...(!range && { onZoom: (first: number, last: number) => setRange(between(shown, first, last)) })}
           onZoomOut={() => setRange(null)}
         />

@@ -25,7 +25,7 @@ const columnsOf = (at: number | null, names: Names): readonly Column<FoundSchedu
   { label: "Task", cell: ({ row }) => <Named id={row.task_id} name={names.get(row.task_id)} />, wide: true, track: "minmax(0, 2fr)" },
   { label: "Cron", cell: ({ row }) => <CronText of={row} />, track: "minmax(118px, 1.1fr)" },
   { label: "Zone", cell: ({ row }) => <Zone of={row} />, track: "minmax(0, 1.3fr)" },
-  { label: "User", cell: ({ row }) => <Foreign text={row.user_email} line />, extra: true, track: "minmax(0, 1.5fr)" },
+  { label: "User", cell: ({ row }) => <Foreign text={row.user_email} email line />, extra: true, track: "minmax(0, 1.5fr)" },
   { label: "Runs, 30 d", cell: ({ row }) => count(row.recent_executions), numeric: true, extra: true, track: "96px" },
   { label: "Temporal", cell: ({ row }) => <External to={row.temporal_ui_url}>Open</External>, extra: true, track: "96px" },
 ];
@@ -170,7 +170,7 @@ function SchedulePanel({ row, name, at, run }: PanelProps) {
               <None />
             ) : (
               <a href={userLink(null, row.user_email)}>
-                <Foreign text={row.user_email} whole />
+                <Foreign text={row.user_email} email whole />
               </a>
             )}
           </Fact>

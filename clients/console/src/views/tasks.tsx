@@ -4,7 +4,7 @@ import type { TaskRow, TasksPage } from "../api/types";
 import { TaskPanel } from "../details/task";
 import { count, duration, percent } from "../format";
 import { href } from "../place";
-import { READS, taskFilter } from "../reads";
+import { ignoredTaskFilters, READS } from "../reads";
 import { useRoute } from "../route";
 import { shortened, visible } from "../text";
 import { Chip, Choice, Entry, Filters, idFault } from "../ui/filters";
@@ -16,7 +16,7 @@ import type { Column } from "../ui/table";
 const COLUMNS: readonly Column<TaskRow>[] = [
   { label: "Name", cell: (row) => <Foreign text={row.name ?? row.search_query ?? row.id} />, wide: true, track: "minmax(0, 1.15fr)" },
   { label: "State", cell: (row) => (row.state ? <Status of={row.state} /> : <None />), track: "106px" },
-  { label: "User", cell: (row) => <Foreign text={row.user_email} line />, track: "minmax(0, 1fr)" },
+  { label: "User", cell: (row) => <Foreign text={row.user_email} email line />, track: "minmax(0, 1fr)" },
   { label: "Executions", cell: (row) => count(row.total_executions), numeric: true, track: "100px" },
   { label: "Success", cell: (row) => <Success of={row} />, numeric: true, track: "80px" },
   { label: "Mean", cell: (row) => duration(row.avg_duration_ms), numeric: true, extra: true, track: "80px" },
@@ -31,7 +31,7 @@ export function Success({ of }: { of: { total_executions: number; success_rate: 
 
 export function Tasks() {
   const { params } = useRoute();
-  const ignored = Boolean(params["state"] && taskFilter(params).state === undefined);
+  const ignored = ignoredTaskFilters(params);
   const query = useList<TasksPage>(READS.tasks(params));
   const open = params["open"];
   const row = query.data?.tasks.find((row) => row.id === open);
@@ -58,14 +58,14 @@ export function Tasks() {
           <Chip name="search_query">Query: {visible(shortened(params["search_query"] ?? "", 120))}</Chip>
         </Filters>
       }
-      detail={open && <TaskPanel id={open} row={row} />}
+      detail={open && <TaskPanel key={open} id={open} row={row} />}
     >
       <Loaded query={query} what="list of tasks">
         {(data) => (
           <>
-            {ignored && (
-              <Notice tone="warn" title="The state is not applied">
-                The API filters by one thing at a time. Remove the other filter to filter by state.
+            {ignored.length > 0 && (
+              <Notice tone="warn" title={ignored.length === 1 ? `The ${ignored[0]} is not applied` : "Query and state are not applied"}>
+                The API filters by one thing at a time, here by the {params["user_id"] ? "user" : "query"}. Remove that filter to filter by {ignored.join(" or ")}.
               </Notice>
             )}
             <Listing

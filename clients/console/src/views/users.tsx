@@ -7,7 +7,7 @@ import { count, plural } from "../format";
 import { changed } from "../place";
 import { READS } from "../reads";
 import { go, useRoute } from "../route";
-import { isUuid, visible } from "../text";
+import { isUuid, visibleEmail } from "../text";
 import { Choice, Entry, Filters } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
@@ -17,7 +17,7 @@ import { BulkDialog } from "../users/bulk-dialog";
 import { MOST_USERS } from "../users/changes";
 
 const COLUMNS: readonly Column<UserRow>[] = [
-  { label: "Email", cell: (row) => <Foreign text={row.email || row.id} line />, wide: true, track: "minmax(0, 1fr)" },
+  { label: "Email", cell: (row) => <Foreign text={row.email || row.id} email line />, wide: true, track: "minmax(0, 1fr)" },
   { label: "State", cell: (row) => <Status of={row.state} />, track: "118px" },
   { label: "Active tasks", cell: (row) => `${count(row.active_tasks_count)} of ${count(row.tasks_count)}`, numeric: true, track: "108px" },
   { label: "Executions, 24 h", cell: (row) => count(row.executions_24h), numeric: true, extra: true, track: "132px" },
@@ -125,7 +125,7 @@ function selection(rows: readonly UserRow[], selected: Selection, set: (selectio
     cell: (row: UserRow) => (
       <input
         type="checkbox"
-        aria-label={`Select ${visible(row.email || row.id)}`}
+        aria-label={`Select ${visibleEmail(row.email || row.id)}`}
         checked={selected.has(row.id)}
         disabled={row.state !== "active"}
         onChange={(event) => choose([row], event.currentTarget.checked)}

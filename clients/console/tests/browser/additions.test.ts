@@ -409,6 +409,28 @@ test("an invisible character of an email is written out in the name of its box, 
   await page.close();
 });
 
+test("a character that only joins others is written out wherever an email stands, and stays in other texts", async () => {
+  const page = await browser.context.newPage();
+  const found = user({ email: "ann\u200d@example.com" });
+  await answer(page, "admin/users?*", { users: [found], total: 1, total_capped: false, page: 1, limit: 50 });
+  await answer(page, `admin/users/${USER}`, found);
+  await browser.open(`#/users?open=${USER}`, { page });
+  await page.getByRole("checkbox", { name: "Select ann⟨U+200D⟩@example.com" }).waitFor();
+  await page.getByRole("complementary").getByRole("heading", { name: "ann⟨U+200D⟩@example.com" }).waitFor();
+  await page.getByRole("button", { name: "Deactivate…" }).click();
+  await page.getByText("This email has invisible characters").waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: /A page/ }).fill("ann");
+  await page.getByRole("option", { name: /ann⟨U\+200D⟩@example\.com/ }).waitFor();
+  await page.keyboard.press("Escape");
+
+  await answer(page, "admin/queries?*", { queries: [{ search_query: "👩\u200d👧", total_tasks: 1, active_tasks: 1, total_executions: 1, success_rate: 0, avg_duration_ms: 1 }], total: 1, page: 1, limit: 50 });
+  await browser.open("#/queries", { page });
+  await page.locator("tbody").getByText("👩\u200d👧").waitFor();
+  await page.close();
+});
+
 test("a time of the day that there is none of finds no schedules, and says so", async () => {
   const page = await browser.open("#/schedules?at=99:99");
   await page.getByText("This is no time of the day").waitFor();

@@ -360,6 +360,27 @@ describe("the palette", () => {
     await page.waitForURL(/open=660e8400/);
   });
 
+  test("opens nobody who was found for an earlier text", async () => {
+    let asked = "";
+    await page.route("**/admin/users?*", (route) => {
+      asked = new URL(route.request().url()).searchParams.get("q") ?? "";
+      // The search for the second text gets no answer.
+      return asked === "ann" ? route.fulfill({ json: { users: [user()], total: 1, total_capped: false, page: 1, limit: 6 } }) : undefined;
+    });
+    await browser.open("#/queries", { page });
+    await settled(page);
+    await page.keyboard.press("Control+k");
+    await box().fill("ann");
+    await options(/ann@example\.com/).waitFor();
+    await box().fill("bob@example.com");
+    await page.keyboard.press("Enter");
+    await expect.poll(() => asked).toBe("bob@example.com");
+    await page.keyboard.press("Enter");
+    expect(await options().count()).toBe(0);
+    await page.getByRole("dialog").getByText("Searching…").waitFor();
+    expect(new URL(page.url()).hash).toBe("#/queries");
+  });
+
   test.each([
     ["Execution", "executions", EXECUTION, execution()],
     ["Task", "tasks", TASK, task()],

@@ -2,7 +2,7 @@
 import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from "vitest";
 import type { UserDetail, UserRow, UsersPage } from "../../src/api/types";
-import { ADMIN, answer, auditRecord, deactivatedBy, user, USER } from "./answers";
+import { ADMIN, answer, auditRecord, deactivatedBy, EXECUTION, TASK, user, USER } from "./answers";
 import { api, Browser, pass, settled, withClock } from "./browser";
 
 let browser: Browser;
@@ -357,6 +357,34 @@ describe("changing users", () => {
     expect(await page.getByRole("dialog").count()).toBe(0);
   });
 
+  test("what was read of a user before several are deactivated does not say that they are stopped", async () => {
+    const left = { commands: 0, tasks: 0, keys: 0 };
+    let release = () => {};
+    let released = Promise.resolve();
+    await answerDeactivation(page, () => left);
+    await page.route(`**/admin/users/${USER}`, async (route) => {
+      await released;
+      await route.fallback();
+    });
+    // The detail is of an earlier deactivation, which somebody else has undone since.
+    await answer(page, "admin/users?*", { users: [user()], total: 1, page: 1, limit: 50 });
+    await answer(page, "admin/users/deactivate", { results: [{ user_id: USER, result: "deactivated", tasks_paused: 5 }] });
+    await browser.open(`#/users?open=${USER}`, { page });
+    await page.getByRole("complementary").getByText("Sessions, keys and tasks of this user are stopped.").waitFor();
+    await page.keyboard.press("Escape");
+    released = new Promise((done) => (release = done));
+    left.tasks = 2;
+    await page.getByRole("checkbox", { name: "Select ann@example.com" }).check();
+    const dialog = await deactivateSelected(page, "1 user");
+    await dialog.getByText("All are deactivated.", { exact: false }).waitFor();
+    await dialog.getByText("0 of 1 stopped so far.", { exact: false }).waitFor();
+    release();
+    await dialog.getByText("not stopped yet: Tasks").waitFor();
+    await dialog.getByText("0 of 1 stopped so far.", { exact: false }).waitFor();
+    left.tasks = 0;
+    await dialog.getByText("Sessions, keys and tasks of the deactivated users are stopped.", { exact: false }).waitFor();
+  });
+
   test("users who are not stopped are read ever more seldom while nothing changes, and not at all while the page is hidden", () =>
     withClock(async (own, page) => {
       const left = { commands: 0, tasks: 2, keys: 0 };
@@ -459,6 +487,28 @@ describe("changing users", () => {
     await page.getByRole("complementary").getByRole("link", { name: "ann@example.com" }).waitFor();
   });
 
+  test("a task or an execution that somebody read is in the audit trail with a link to it, and is not looked up as a user", async () => {
+    const of = (action: string, target: string, number: number) => ({ ...auditRecord(), id: `2026112809-9f86d081884c-${number}`, action, target });
+    const records = [of("users.read", USER, 3), of("tasks.read", TASK, 2), of("executions.read", EXECUTION, 1)];
+    await answer(page, "admin/audit?*", { records, total: 3, page: 1, limit: 50 });
+    await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
+    await answer(page, `admin/users/${USER}`, user());
+    const read: string[] = [];
+    page.on("request", (request) => read.push(new URL(request.url()).pathname));
+    await browser.open("#/audit?action=all", { page });
+    await settled(page);
+    const about = page.locator("tbody tr").getByRole("cell").nth(3);
+    expect(await about.textContent()).toBe("ann@example.com");
+    expect(await page.locator("tbody tr").nth(1).getByRole("cell").nth(3).textContent()).toBe(`Task ${TASK.slice(0, 8)}…`);
+    expect(read.filter((path) => path.startsWith("/admin/users/")).sort()).toEqual([`/admin/users/${USER}`, `/admin/users/${ADMIN}`].sort());
+
+    const panel = page.getByRole("complementary");
+    await page.locator("tbody tr").nth(1).click();
+    expect(await panel.getByRole("link", { name: "Open the task" }).getAttribute("href")).toBe(`#/tasks?open=${TASK}`);
+    await page.locator("tbody tr").nth(2).click();
+    expect(await panel.getByRole("link", { name: "Open the execution" }).getAttribute("href")).toBe(`#/executions?open=${EXECUTION}`);
+  });
+
   test("a refusal of one user among several is shown with its reason", async () => {
     const [chosen] = await someone(1);
     await page.route("**/admin/users/deactivate", (route) =>
@@ -470,6 +520,7 @@ describe("changing users", () => {
     await deactivateSelected(page, "1 user");
     await page.getByText("Administrators cannot deactivate themselves").waitFor();
     await page.getByText("1 user could not be deactivated.").waitFor();
+    expect(await page.getByRole("dialog").getByText("are stopped", { exact: false }).count()).toBe(0);
   });
 
   test("a deactivation that fails says so, and nothing has happened on the screen", async () => {

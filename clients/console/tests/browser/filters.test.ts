@@ -165,6 +165,18 @@ test("taking away the type of failures leaves the other filters and the bar of a
   await page.close();
 });
 
+test("two filters that are set one right after the other both hold", async () => {
+  const page = await browser.open("#/users");
+  await settled(page);
+  // What is typed is applied a moment later, when the other filter is set already.
+  await page.getByLabel("Email begins with").fill("ann");
+  await page.getByLabel("State").selectOption("true");
+  await page.waitForURL(/q=ann/);
+  const params = new URLSearchParams(new URL(page.url()).hash.split("?")[1]);
+  expect(Object.fromEntries(params)).toEqual({ q: "ann", active_only: "true" });
+  await page.close();
+});
+
 test("an id that is none is explained, and nothing is sent", async () => {
   const page = await browser.open("#/executions");
   await settled(page);

@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ExecutionsPage, UsersPage, WorkflowsPage } from "../../src/api/types";
 import { ADMIN, answer, answerSeries, errorRow, execution, EXECUTION, task, TASK, user, USER } from "./answers";
-import { api, Browser, settled, violations } from "./browser";
+import { api, Browser, settled, violations, withClock } from "./browser";
 import { answerAdditions, blank, VIEWS } from "./every-view";
 
 describe.each(["light", "dark"] as const)("in the %s theme", (theme) => {
@@ -379,6 +379,88 @@ describe("lists", () => {
     expect(new URL(other.url()).hash).toBe("#/");
     await other.getByRole("button", { name: "Zoom out" }).click();
     await other.waitForFunction((count) => document.querySelectorAll(".chart-card:first-child a.bar").length === count, before);
+    await other.close();
+  });
+
+  test("a bar in which something runs while its figures are read has no mean", async () => {
+    const other = await blank(browser);
+    await answerSeries(other);
+    const read: string[] = [];
+    let minute = 0;
+    await other.route(/stats\/series\?.*bucket=minute/, (route) => {
+      read.push("figures");
+      minute = new Date().getUTCMinutes();
+      return route.fallback();
+    });
+    // It runs at the second look only, in the last bar: the figures may have been read with it.
+    await other.route("**/admin/executions?status=running*", (route) => {
+      read.push("running");
+      const executions = read.length > 1 ? [execution({ status: "running", started_at: new Date().toISOString(), completed_at: null, duration_ms: null })] : [];
+      return route.fulfill({ json: { executions, total: executions.length, page: 1, limit: 100 } });
+    });
+    await browser.open("#/", { page: other });
+    await settled(other);
+    const chart = other.getByRole("group", { name: /by hour/ });
+    await chart.locator("a.bar").last().focus();
+    await other.keyboard.press("+");
+    await other.waitForFunction(() => document.querySelector(".chart a.bar")?.getAttribute("aria-label")?.match(/^\d\d:\d[05] to \d\d:\d[05]/));
+    expect(read).toEqual(["running", "figures", "running"]);
+    const names = await chart.locator("a.bar").evaluateAll((all) => all.map((bar) => bar.getAttribute("aria-label") ?? ""));
+    expect(names.at(-2)).toContain("on average");
+    // Of a bar that covers one minute so far, the mean is the API's own.
+    expect(names.at(-1)).toContain(minute % 5 === 0 ? "on average" : "average not known");
+    await other.close();
+  });
+
+  test("the bars of a chart lead to windows by the API's clock, whatever the reader's", () =>
+    withClock(async (own, other) => {
+      await other.clock.setSystemTime(Date.now() - 5 * 3_600_000);
+      await answerSeries(other);
+      await own.open("#/", { page: other });
+      await settled(other);
+      const link = await other.getByRole("group", { name: /by hour/ }).locator("a.bar").nth(12).getAttribute("href");
+      const params = new URLSearchParams(link?.split("?")[1]);
+      const since = Date.now() - Date.parse(params.get("from") ?? "");
+      expect(Number(params.get("hours"))).toBeGreaterThanOrEqual(since / 3_600_000);
+
+      const failures = other.waitForRequest((request) => request.url().includes("/admin/errors?"));
+      await other.evaluate((link) => (location.hash = link), `#/errors?hours=1&from=${params.get("from")}&to=${params.get("to")}`);
+      expect(Number(new URL((await failures).url()).searchParams.get("hours"))).toBeGreaterThanOrEqual(since / 3_600_000);
+    }));
+
+  test("a task does not show the last executions of the one that was open before", async () => {
+    const other = await blank(browser);
+    const second = `${TASK.slice(0, -1)}1`;
+    await answer(other, "admin/tasks?*", { tasks: [task(), task({ id: second, name: "Second" })], total: 2, page: 1, limit: 50 });
+    await answer(other, `admin/tasks/${TASK}`, task());
+    await answer(other, `admin/tasks/${second}`, task({ id: second, name: "Second" }));
+    await other.route("**/admin/executions?*", (route) => {
+      const isFirst = new URL(route.request().url()).searchParams.get("task_id") === TASK;
+      return isFirst ? route.fulfill({ json: { executions: [execution()], total: 1, page: 1, limit: 50 } }) : undefined;
+    });
+    // Its detail is known before, so that nothing waits between the two.
+    await browser.open(`#/tasks?open=${second}`, { page: other });
+    const panel = other.getByRole("complementary");
+    await panel.getByText("History").waitFor();
+    await other.locator("tbody tr").first().click();
+    await panel.getByText("1 of the last 1 failed.", { exact: false }).waitFor();
+    await other.locator("tbody tr").nth(1).click();
+    await panel.getByRole("heading", { name: "Second" }).waitFor();
+    await panel.getByText("Loading…").waitFor();
+    expect(await panel.getByText("of the last 1 failed", { exact: false }).count()).toBe(0);
+    await other.close();
+  });
+
+  test("of two filters of tasks it is said which one the API does not take", async () => {
+    const other = await blank(browser);
+    await answer(other, "admin/tasks?*", { tasks: [task()], total: 1, page: 1, limit: 50 });
+    await browser.open(`#/tasks?user_id=${USER}&search_query=phone`, { page: other });
+    await other.getByText("The query is not applied").waitFor();
+    await browser.open(`#/tasks?user_id=${USER}&search_query=phone&state=paused`, { page: other });
+    await other.getByText("Query and state are not applied").waitFor();
+    await browser.open("#/tasks?search_query=phone&state=paused", { page: other });
+    await other.getByText("The state is not applied").waitFor();
+    await other.getByText("here by the query", { exact: false }).waitFor();
     await other.close();
   });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ExecutionsPage } from "../../src/api/types";
-import { bars, listBehind, merged, rateBefore, runningOf } from "../../src/buckets";
+import { bars, eitherRunning, listBehind, merged, rateBefore, runningOf } from "../../src/buckets";
 import { parse } from "../../src/place";
 
 const point = (start: string, count: number, failed = 0, avg_duration_ms = 0) => ({ start, count, failed, avg_duration_ms });
@@ -56,6 +56,24 @@ test("bars have no mean together while it is not known what runs in them", () =>
   expect(means(merged(MINUTES, 5, null))).toEqual([100, null, 0, 3000, null]);
   // One more runs, which began before the one that is known.
   expect(means(merged(MINUTES, 5, running(["2024-01-15T09:12:00Z"], 2)))).toEqual([100, null, 0, 3000, 4500]);
+});
+
+test("what ran at the time of either answer counts, and of what is beyond one of them nothing is known", () => {
+  const [first, later] = [running(["2024-01-15T09:04:10Z"]), running(["2024-01-15T09:16:10Z"])];
+  // The first has finished meanwhile, the other had not begun: the figures may have been read with either of them.
+  expect(means(merged(MINUTES, 5, eitherRunning(first, later)))).toEqual([100, null, 0, 3000, null]);
+  const cut = running(["2024-01-15T09:12:00Z"], 2);
+  for (const both of [eitherRunning(cut, running([])), eitherRunning(running([]), cut)]) {
+    expect(means(merged(MINUTES, 5, both))).toEqual([100, null, 0, 3000, 4500]);
+  }
+});
+
+test("a bar of which nothing has finished has no mean, whatever its size", () => {
+  const found = bars([point("2024-01-15T09:00:00Z", 2), point("2024-01-15T09:01:00Z", 1, 0, 4000), point("2024-01-15T09:05:00Z", 0), point("2024-01-15T09:06:00Z", 1, 1, 0)], "minute");
+  // A failure has finished: the API says of it that it took no time.
+  expect(found.map(({ avgDurationMs }) => avgDurationMs)).toEqual([null, 4000, 0, 0]);
+  // Another answer may say that nothing runs: the figures themselves say so of nothing that has a mean.
+  expect(means(merged(found, 5, running([])))).toEqual([null, 0]);
 });
 
 test("the list behind a bar is the page with its newest row, in a window that takes it in", () => {

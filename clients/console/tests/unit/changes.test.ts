@@ -114,6 +114,15 @@ test.each([
   expect(sent).toEqual([expected]);
 });
 
+test("a reactivation that gets no token is not sent, and does not count as sent", async () => {
+  begin({ clerk: { token: () => Promise.reject(new Unreachable()), signOut: () => Promise.resolve() } });
+  const onSent = vi.fn();
+  const outcome = reactivate(begun("user_1", new AbortController().signal, onSent)).catch((error: unknown) => error);
+
+  expect(await outcome).toBeInstanceOf(Unreachable);
+  expect([sent, onSent.mock.calls]).toEqual([[], []]);
+});
+
 test("a change that waits for its token is not sent after its dialog closes", async () => {
   let give = (_: { token: string }) => {};
   begin({ clerk: { token: () => new Promise((resolve) => (give = resolve)), signOut: () => Promise.resolve() } });
@@ -159,13 +168,14 @@ test.each([
   expect(sent).toEqual([DEACTIVATION]);
 });
 
-test("after a reactivation that failed it is said whether it may have taken effect", () => {
+test("after a reactivation that failed it is said whether it may have taken effect, which one that was never sent can't have", () => {
   const unknown = "It is not known whether the user was reactivated. Look at the user before you try again: another administrator may have deactivated them meanwhile.";
   for (const error of [new ApiError(500, ""), new ApiError(502, ""), new ApiError(503, ""), new ApiError(504, ""), new Unreachable(), new TypeError("a fault")]) {
-    expect(adviceAfter("Reactivate", error)).toBe(unknown);
+    expect(adviceAfter("Reactivate", error, true)).toBe(unknown);
+    expect(adviceAfter("Reactivate", error, false)).toBe("Nothing was changed.");
   }
   for (const error of [new ApiError(409, ""), new ApiError(429, ""), new ApiError(404, ""), new SessionEnded("")]) {
-    expect(adviceAfter("Reactivate", error)).toBe("Nothing was changed.");
+    expect(adviceAfter("Reactivate", error, true)).toBe("Nothing was changed.");
   }
-  expect(adviceAfter("Deactivate", new Unreachable())).toBe("Nothing is lost by trying again: repeating is safe.");
+  expect(adviceAfter("Deactivate", new Unreachable(), true)).toBe("Nothing is lost by trying again: repeating is safe.");
 });

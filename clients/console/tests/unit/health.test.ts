@@ -42,6 +42,22 @@ test("commands that wait are calm up to the threshold of the alarm, and an alarm
   expect(checks(waiting(61_000))[1]?.about).toBe("One deactivation has commands to send.");
 });
 
+test("entries of the outbox that can't be read are an alarm, whose age is not known", () => {
+  const [, one] = checks({ ...CALM, outbox: { entries: 1, capped: false, oldest_at: null, age_ms: 0 } });
+  expect([one?.level, one?.value, one?.words]).toEqual(["alarm", "Age not known", undefined]);
+  expect(one?.about).toBe("The one entry of the outbox can't be read, so the commands in it are not sent.");
+  expect(one?.advice.join()).toContain("UnreadableOrders");
+  const [, many] = checks({ ...CALM, outbox: { entries: 1000, capped: true, oldest_at: null, age_ms: 0 } });
+  expect(many?.about).toBe("1,000 or more entries of the outbox can't be read, so the commands in them are not sent.");
+});
+
+test("an outbox that is not counted to its end is at least a warning, and its oldest entry is not said to be known", () => {
+  const full = (capped: boolean, age_ms = 0) => checks({ ...CALM, outbox: { entries: 1000, capped, oldest_at: "2026-03-31T12:00:00Z", age_ms } })[1];
+  expect([full(false)?.level, full(false)?.about]).toEqual(["calm", "1,000 deactivations have commands to send. This is the oldest."]);
+  expect([full(true)?.level, full(true)?.about]).toEqual(["warning", "1,000 or more deactivations have commands to send. There may be older ones than this."]);
+  expect(full(true, 301_000)?.level).toBe("alarm");
+});
+
 test("a message in quarantine and a long queue are warnings, and what was not counted is said", () => {
   const many: Health = { ...CALM, events_waiting: 10_001, quarantine: { messages: 1000, capped: true } };
   expect(levels(many)).toEqual(["warning", "calm", "calm", "warning"]);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parse } from "../../src/place";
-import { firstReads } from "../../src/reads";
+import { parse, type Params } from "../../src/place";
+import { firstReads, ignoredTaskFilters } from "../../src/reads";
 
 test.each([
   ["#/", [{ path: "admin/stats", query: {} }]],
@@ -33,4 +33,13 @@ test.each([
   ["#/nowhere", []],
 ])("the view at %s first reads what its address says", (fragment, reads) => {
   expect(firstReads(parse(fragment))).toEqual(reads);
+});
+
+test("of the filters of tasks one is sent, and the others are known to be ignored", () => {
+  expect(ignoredTaskFilters({ user_id: "7", search_query: "q", state: "active" })).toEqual(["query", "state"]);
+  expect(ignoredTaskFilters({ user_id: "7", search_query: "q" })).toEqual(["query"]);
+  expect(ignoredTaskFilters({ user_id: "7", state: "active" })).toEqual(["state"]);
+  expect(ignoredTaskFilters({ search_query: "q", state: "active" })).toEqual(["state"]);
+  const alone: Params[] = [{ user_id: "7" }, { search_query: "q" }, { state: "active" }, {}];
+  expect(alone.flatMap(ignoredTaskFilters)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isUuid, shortened, visible } from "../../src/text";
+import { isUuid, shortened, visible, visibleEmail } from "../../src/text";
 
 test("invisible and direction-changing characters are written out", () => {
   expect(visible("a\u202Egnp.exe")).toBe("a⟨U+202E⟩gnp.exe");
@@ -12,6 +12,25 @@ test("what people write stays as it is", () => {
   for (const text of ["line\nnext\ttab", "مرحبا", "שלום", "e\u0301", "👩‍👧", "naïve", "<b>&amp;"]) {
     expect(visible(text)).toBe(text);
   }
+});
+
+test("in an email what joins or varies characters is written out, too", () => {
+  for (const [code, written] of [
+    [0x200c, "200C"],
+    [0x200d, "200D"],
+    [0x180b, "180B"],
+    [0xfe0e, "FE0E"],
+    [0xfe0f, "FE0F"],
+    [0xe0001, "E0001"],
+    [0xe0041, "E0041"],
+    [0xe007f, "E007F"],
+    [0xe0100, "E0100"],
+    [0xe01ef, "E01EF"],
+    [0x200b, "200B"],
+  ] as const) {
+    expect(visibleEmail(`ann${String.fromCodePoint(code)}@example.com`)).toBe(`ann⟨U+${written}⟩@example.com`);
+  }
+  for (const email of ["ann@example.com", "jürgen+a@exämple.com", "用户@例子.公司", "👩@example.com"]) expect(visibleEmail(email)).toBe(email);
 });
 
 test("a long text is cut, but no character is cut in half", () => {
