@@ -55,8 +55,13 @@ def watched(alarms: dict[str, dict], metric: str, dimension: str) -> list:
     return found
 
 
+def _queue(name: str) -> list[dict]:
+    """The dimensions of a queue's metrics."""
+    return [{"Name": "QueueName", "Value": {"Fn::GetAtt": [name, "QueueName"]}}]
+
+
 def unwatched(resources: dict, alarms: dict[str, dict]) -> list[str]:
-    """Functions, schedules and dead-letter queues that may fail without an alarm."""
+    """Functions, schedules and queues that may fail without an alarm."""
     queues = of_type(resources, "AWS::SQS::Queue")
     dead_letters = [
         {"Fn::GetAtt": [name, "QueueName"]} for name, queue in queues.items() if "RedrivePolicy" not in queue
@@ -72,10 +77,10 @@ def unwatched(resources: dict, alarms: dict[str, dict]) -> list[str]:
     ]:
         known = watched(alarms, metric, dimension)
         found += [f"no alarm about {metric} of {json.dumps(one)}" for one in all_of_them if one not in known]
+    # SQS deletes what nobody receives, and no dead-letter queue gets it: only its age is a warning.
     ages = [a["Dimensions"] for a in alarms.values() if a.get("MetricName") == "ApproximateAgeOfOldestMessage"]
-    if [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["EventsQueue", "QueueName"]}}] not in ages:
-        found.append("no alarm about the age of events that wait to be projected")
-    return found
+    received = [name for name, queue in queues.items() if "RedrivePolicy" in queue]
+    return found + [f"no alarm about the age of what waits in {name}" for name in received if _queue(name) not in ages]
 
 
 def shown(resources: dict) -> set[tuple[str, str]]:
@@ -154,10 +159,6 @@ def _remove(name: str):
     return worsen
 
 
-def _queue(name: str) -> list[dict]:
-    return [{"Name": "QueueName", "Value": {"Fn::GetAtt": [name, "QueueName"]}}]
-
-
 # Each of these must be noticed.
 WORSE = [
     ("an alarm about a metric that does not exist", _set("NewErrorsAlarm", "MetricName", "NewErrors")),
@@ -168,6 +169,7 @@ WORSE = [
     ("schedules that fail without an alarm", _remove("SchedulesAlarm")),
     ("no dashboard", _remove("Dashboard")),
     ("lag of another queue", _set("ProjectionLagAlarm", "Dimensions", _queue("CommandsQueue"))),
+    ("commands that nobody receives without an alarm", _remove("CommandsLagAlarm")),
     ("commands that fail without an alarm", _remove("CommandsStuckAlarm")),
     ("schedules that are missing without an alarm", _remove("MissingSchedulesAlarm")),
     ("a broken chain noticed after days", _set("AuditBrokenAlarm", "Period", 86_400)),
