@@ -1,5 +1,6 @@
 //! The template against what it deploys: tables, routes, environment, queues, schedules each have one source.
 
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use torale_domain::storage::keys;
@@ -233,11 +234,43 @@ fn template_requires_the_authorized_parties_of_session_tokens() {
     let parameter = &template["Parameters"]["ClerkAuthorizedParties"];
 
     assert!(parameter["Default"].is_badvalue(), "nobody chooses what has a default");
-    // CloudFormation matches the whole value: an empty one, or one that begins with a blank, is refused.
-    assert_eq!(parameter["AllowedPattern"].as_str(), Some(r"\S.*"));
+    for none in ["", " ", " https://a.example", ","] {
+        assert!(!accepts(&template, "ClerkAuthorizedParties", none), "{none:?}");
+    }
     let environment = &template["Globals"]["Function"]["Environment"]["Variables"];
     let variable = &environment[config::CLERK_AUTHORIZED_PARTIES];
     assert_eq!(variable.as_str(), Some("ClerkAuthorizedParties"), "!Ref");
+}
+
+/// Whether CloudFormation takes a value for a parameter: the pattern must match all of it.
+fn accepts(template: &Yaml, parameter: &str, value: &str) -> bool {
+    let properties = &template["Parameters"][parameter];
+    let pattern = properties["AllowedPattern"].as_str().unwrap_or(r"[\s\S]*");
+    let longest = properties["MaxLength"].as_i64().unwrap_or(4096);
+    let schema = json!({"pattern": format!("^(?:{pattern})$"), "maxLength": longest});
+    jsonschema::is_valid(&schema, &json!(value))
+}
+
+/// SAM cuts a value off at its first blank if it is not in quotes, and deploys the rest.
+#[test]
+fn template_refuses_values_that_were_cut_off_at_a_blank() {
+    let template = template();
+    let pem = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n";
+
+    for parameter in ["ClerkJwtKey", "PostgresCertificates"] {
+        for whole in ["", pem, &pem.replace('\n', r"\n"), &pem.repeat(2)] {
+            assert!(accepts(&template, parameter, whole), "{parameter}: {whole}");
+        }
+        for part in ["-----BEGIN", "-----BEGIN PUBLIC KEY-----\nMIIB", "clerk.pem"] {
+            assert!(!accepts(&template, parameter, part), "{parameter}: {part}");
+        }
+    }
+    for whole in ["*", "https://a", "https://a,https://b", "https://a, https://b"] {
+        assert!(accepts(&template, "ClerkAuthorizedParties", whole), "{whole}");
+    }
+    for part in ["https://a,", "https://a, ", "https://a https://b"] {
+        assert!(!accepts(&template, "ClerkAuthorizedParties", part), "{part}");
+    }
 }
 
 /// A function of a rule, with the values of some parameters and the defaults of all others.
