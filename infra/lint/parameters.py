@@ -1,14 +1,25 @@
-"""Parameters: what the documents tell people to pass to `sam deploy` arrives as it is written. SAM's own parser cuts
-values off at a blank, without a word.
+"""Parameters: what the documents tell people to pass to `sam deploy` arrives as it is written (SAM's own parser cuts
+values off at a blank, without a word), and a parameter that changes in an installed stack takes effect there.
 """
 
+import json
 import re
 import shlex
 from pathlib import Path
 
+MAPPING = "AWS::Lambda::EventSourceMapping"
 OPTION = "--parameter-overrides "
 # What stands for further parameters, or for any.
 ANY = {"...", "Name"}
+
+
+def findings(template: dict) -> list[str]:
+    """Pollers that keep a concurrency which the template takes away: only an empty one removes it, says CloudFormation's
+    reference of ScalingConfig, and provisioned mode is refused beside it.
+    """
+    resources = template["Resources"].items()
+    scaling = {name: of["Properties"].get("ScalingConfig") for name, of in resources if of["Type"] == MAPPING}
+    return [f"{name}: ScalingConfig may be absent" for name, of in scaling.items() if "AWS::NoValue" in json.dumps(of)]
 
 
 def texts(page: str) -> list[str]:
@@ -57,6 +68,13 @@ def pages(root: Path) -> dict[str, str]:
     return {str(file.relative_to(root)): file.read_text() for file in files}
 
 
+def _absent(resources: dict) -> None:
+    scaling = {"Fn::If": ["WithPollers", {"Ref": "AWS::NoValue"}, {"MaximumConcurrency": 5}]}
+    resources["ConsumerQueue"]["Properties"]["ScalingConfig"] = scaling
+
+
+# Each of these must be noticed.
+WORSE = [("pollers beside a concurrency that stays", _absent)]
 # Each of these, in a document, must be noticed.
 WORSE_EXAMPLES = [
     "`PostgresUrl=`",

@@ -9,7 +9,7 @@ Needs cfn-lint, aws-sam-translator and SAM CLI.
 | permissions.py | who may do what, against infra/rights.toml |
 | alarms.py | everything that can go wrong raises an alarm, soon |
 | thresholds.py | the documented thresholds are those of infra/thresholds.json |
-| parameters.py | examples of parameters in the documents arrive as they are written |
+| parameters.py | examples of parameters in the documents arrive as they are written; a changed one takes effect |
 | machine.py | the state machine of rebuilds ends where it should, whatever its input |
 | checklist.py | the first deployment's checklist has the template's numbers and tables, the page the code's metrics |
 | expansion.py | everything else, against the committed extract expanded.yaml |
@@ -91,6 +91,7 @@ RULES = {
     alarms: lambda template: alarms.findings(template, ROOT),
     thresholds: thresholds.findings,
     machine: machine.findings,
+    parameters: parameters.findings,
     expansion: expansion.findings,
 }
 
