@@ -3,6 +3,7 @@
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use torale_domain::deactivation::commands::Command;
 use torale_domain::storage::keys;
 use torale_local::event_sources::{EVENT_SOURCES, EventSource, POSTGRES_RELAY, SCHEDULES, TEMPORAL_SYNC};
 use torale_platform::config;
@@ -315,4 +316,44 @@ fn template_refuses_parameters_that_are_given_by_halves() {
     );
     assert_eq!(refusals(&[url, subnets]), ["PostgresSubnets need PostgresSecurityGroups"]);
     assert_eq!(refusals(&[url, groups]), ["PostgresSecurityGroups need PostgresSubnets"]);
+
+    let (roles, secret) = (("RoleSource", "clerk"), ("ClerkSecretKey", "sk_live_x"));
+    let (domain, certificate) = (("DomainName", "a.example.com"), ("CertificateArn", "arn:aws:acm:x"));
+
+    assert_eq!(refusals(&[roles, secret, domain, certificate]), [""; 0]);
+    assert_eq!(refusals(&[roles]), ["RoleSource=clerk needs ClerkSecretKey"]);
+    assert_eq!(refusals(&[domain]), ["DomainName needs CertificateArn"]);
+}
+
+/// Values with which the functions would deploy, but not start, or refuse every caller.
+#[test]
+fn template_refuses_values_that_the_functions_cannot_use() {
+    let template = template();
+    let kinds = Command::KINDS.join("|").replace('.', r"\.");
+    let rows: [(&str, &[&str], &[&str]); 4] = [
+        (
+            "ClerkIssuer",
+            &["", "https://clerk.example.com", "https://example.com/__clerk"],
+            &["clerk.example.com", "http://clerk.example.com", "https://clerk.example.com/", "https://"],
+        ),
+        ("RateLimitPerMinute", &["1", "1000", "999999999"], &["", "0", "-1", "1.5", "1e3", "4294967296"]),
+        ("RateLimitPerHour", &["1", "10000", "999999999"], &["", "0", "-1", "1.5", "1e3", "4294967296"]),
+        (
+            "CommandsHandled",
+            &["user.ban", "api_key.revoke,user.ban", "task.pause, user.ban"],
+            &["", "none", "task.paused", "task_pause", "user.ban,", "user.ban;task.pause"],
+        ),
+    ];
+
+    let pattern = template["Parameters"]["CommandsHandled"]["AllowedPattern"].as_str();
+    assert_eq!(pattern, Some(format!("({kinds})(, *({kinds}))*").as_str()));
+    for (parameter, usable, unusable) in rows {
+        let default = template["Parameters"][parameter]["Default"].as_str().unwrap();
+        for value in usable.iter().chain([&default]) {
+            assert!(accepts(&template, parameter, value), "{parameter}: {value:?}");
+        }
+        for value in unusable {
+            assert!(!accepts(&template, parameter, value), "{parameter}: {value:?}");
+        }
+    }
 }
