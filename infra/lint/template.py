@@ -120,6 +120,7 @@ def main() -> int:
     operations = (ROOT / "docs/operations.md").read_text()
     found += thresholds.documented(operations)
     found += [*checklist.documented(template, operations), *checklist.unnoticed(template, operations)]
+    found += [*checklist.emptied(template, operations), *checklist.unnoticed_queues(template, operations)]
     found += [*parameters.documented(template, parameters.pages(ROOT)), *parameters.unnoticed(template)]
     found += [*checklist.listed(operations, ROOT), *checklist.unnoticed_metrics(operations, ROOT)]
     print("\n".join(found), end="\n" if found else "", file=sys.stderr)
