@@ -14,8 +14,6 @@ NAMESPACES = ["Torale/Admin", "Torale/Consumer", "Torale/Postgres", "Torale/Temp
 NAMES = re.compile(r"`(\w+)`")
 # Has a metric for each type of event, instead of a list.
 BY_TYPE = "Torale/Events"
-# Those that no function of its own publishes, with their source.
-SHARED = {"Torale/Access": "shared/platform/src/authentication.rs"}
 NAMESPACE = re.compile(r'(?:namespace: |NAMESPACE: &str = )"(Torale/\w+)"')
 RECOVERY = "PointInTimeRecoveryStatus"
 
@@ -39,8 +37,6 @@ def metrics_of_code(root: Path) -> dict[str, set[str]]:
     """The metrics of each namespace that the code publishes to; none of the one that has them by type."""
     files = [file for folder in ("functions", "shared") for file in root.glob(f"{folder}/*/src/**/*.rs")]
     found: dict[str, set[str]] = {name: set() for file in files for name in NAMESPACE.findall(file.read_text())}
-    for namespace, file in SHARED.items():
-        found[namespace] = set(alarms.METRIC_NAME.findall((root / file).read_text()))
     return found | alarms.metrics_of_code(root)
 
 
