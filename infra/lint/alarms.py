@@ -8,29 +8,37 @@ from pathlib import Path
 
 # The source of each namespace's metrics.
 SOURCES = {
-    "Torale/Admin": "metrics",
-    "Torale/Consumer": "consumer",
-    "Torale/Commands": "command-executor",
-    "Torale/Outbox": "outbox-relay",
-    "Torale/Audit": "audit-seal",
-    "Torale/Postgres": "postgres-relay",
-    "Torale/Temporal": "temporal-sync",
+    "Torale/Admin": "functions/metrics/src/lib.rs",
+    "Torale/Consumer": "functions/consumer/src/lib.rs",
+    "Torale/Commands": "functions/command-executor/src/lib.rs",
+    "Torale/Outbox": "functions/outbox-relay/src/lib.rs",
+    "Torale/Audit": "functions/audit-seal/src/lib.rs",
+    "Torale/Postgres": "functions/postgres-relay/src/lib.rs",
+    "Torale/Temporal": "functions/temporal-sync/src/lib.rs",
+    "Torale/Access": "shared/platform/src/authentication.rs",
 }
 # In the code a metric's name is the first argument or element.
 METRIC_NAME = re.compile(r'(?:count\(|of\(|\()"([A-Z][A-Za-z0-9]+)"')
 # The longest that an alarm may need to notice, in seconds.
 SOON = 15 * 60
 TOPIC = [{"Ref": "AlarmTopic"}]
-# Metrics of single functions that an alarm must watch, since nothing else reports the fault.
-ALARMED = {"StuckAge", "MissingSchedules", "OutboxLag", "OutboxTroubles", "TemporalLag", "TemporalTroubles"}
+# Metrics of log lines that an alarm must watch, since nothing else reports the fault.
+ALARMED = {
+    "StuckAge",
+    "MissingSchedules",
+    "OutboxLag",
+    "OutboxTroubles",
+    "SharedApiKeys",
+    "TemporalLag",
+    "TemporalTroubles",
+}
 SUM_OF_ALL = "SUM(METRICS())"
 SELECT = 'SELECT SUM(ThrottledRequests) FROM SCHEMA("AWS/DynamoDB", TableName, Operation)'
 
 
 def metrics_of_code(root: Path) -> dict[str, set[str]]:
     """The metrics that the functions publish, by namespace."""
-    sources = {name: root / f"functions/{function}/src/lib.rs" for name, function in SOURCES.items()}
-    return {namespace: set(METRIC_NAME.findall(path.read_text())) for namespace, path in sources.items()}
+    return {namespace: set(METRIC_NAME.findall((root / file).read_text())) for namespace, file in SOURCES.items()}
 
 
 def of_type(resources: dict, kind: str) -> dict[str, dict]:
@@ -55,8 +63,13 @@ def watched(alarms: dict[str, dict], metric: str, dimension: str) -> list:
     return found
 
 
+def _queue(name: str) -> list[dict]:
+    """The dimensions of a queue's metrics."""
+    return [{"Name": "QueueName", "Value": {"Fn::GetAtt": [name, "QueueName"]}}]
+
+
 def unwatched(resources: dict, alarms: dict[str, dict]) -> list[str]:
-    """Functions, schedules and dead-letter queues that may fail without an alarm."""
+    """Functions, schedules and queues that may fail without an alarm."""
     queues = of_type(resources, "AWS::SQS::Queue")
     dead_letters = [
         {"Fn::GetAtt": [name, "QueueName"]} for name, queue in queues.items() if "RedrivePolicy" not in queue
@@ -72,10 +85,10 @@ def unwatched(resources: dict, alarms: dict[str, dict]) -> list[str]:
     ]:
         known = watched(alarms, metric, dimension)
         found += [f"no alarm about {metric} of {json.dumps(one)}" for one in all_of_them if one not in known]
+    # SQS deletes what nobody receives, and no dead-letter queue gets it: only its age is a warning.
     ages = [a["Dimensions"] for a in alarms.values() if a.get("MetricName") == "ApproximateAgeOfOldestMessage"]
-    if [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["EventsQueue", "QueueName"]}}] not in ages:
-        found.append("no alarm about the age of events that wait to be projected")
-    return found
+    received = [name for name, queue in queues.items() if "RedrivePolicy" in queue]
+    return found + [f"no alarm about the age of what waits in {name}" for name in received if _queue(name) not in ages]
 
 
 def shown(resources: dict) -> set[tuple[str, str]]:
@@ -154,10 +167,6 @@ def _remove(name: str):
     return worsen
 
 
-def _queue(name: str) -> list[dict]:
-    return [{"Name": "QueueName", "Value": {"Fn::GetAtt": [name, "QueueName"]}}]
-
-
 # Each of these must be noticed.
 WORSE = [
     ("an alarm about a metric that does not exist", _set("NewErrorsAlarm", "MetricName", "NewErrors")),
@@ -168,8 +177,10 @@ WORSE = [
     ("schedules that fail without an alarm", _remove("SchedulesAlarm")),
     ("no dashboard", _remove("Dashboard")),
     ("lag of another queue", _set("ProjectionLagAlarm", "Dimensions", _queue("CommandsQueue"))),
+    ("commands that nobody receives without an alarm", _remove("CommandsLagAlarm")),
     ("commands that fail without an alarm", _remove("CommandsStuckAlarm")),
     ("schedules that are missing without an alarm", _remove("MissingSchedulesAlarm")),
+    ("keys of several users without an alarm", _remove("SharedApiKeysAlarm")),
     ("a broken chain noticed after days", _set("AuditBrokenAlarm", "Period", 86_400)),
     ("the lowest value", _set("OutboxAgeAlarm", "Statistic", "Minimum")),
     ("an hour of high values", _set("OutboxAgeAlarm", "EvaluationPeriods", 60)),

@@ -1,5 +1,6 @@
 """Numbers and tables that the first deployment's checklist in docs/operations.md names are those of the template and of
-the page's own tables of metrics; those tables name the metrics of the code.
+the page's own tables of metrics; those tables name the metrics of the code. The section about the deletion of the stack
+names all queues.
 """
 
 import re
@@ -13,8 +14,6 @@ NAMESPACES = ["Torale/Admin", "Torale/Consumer", "Torale/Postgres", "Torale/Temp
 NAMES = re.compile(r"`(\w+)`")
 # Has a metric for each type of event, instead of a list.
 BY_TYPE = "Torale/Events"
-# Those that no function of its own publishes, with their source.
-SHARED = {"Torale/Access": "shared/platform/src/authentication.rs"}
 NAMESPACE = re.compile(r'(?:namespace: |NAMESPACE: &str = )"(Torale/\w+)"')
 RECOVERY = "PointInTimeRecoveryStatus"
 
@@ -38,8 +37,6 @@ def metrics_of_code(root: Path) -> dict[str, set[str]]:
     """The metrics of each namespace that the code publishes to; none of the one that has them by type."""
     files = [file for folder in ("functions", "shared") for file in root.glob(f"{folder}/*/src/**/*.rs")]
     found: dict[str, set[str]] = {name: set() for file in files for name in NAMESPACE.findall(file.read_text())}
-    for namespace, file in SHARED.items():
-        found[namespace] = set(alarms.METRIC_NAME.findall((root / file).read_text()))
     return found | alarms.metrics_of_code(root)
 
 
@@ -98,6 +95,24 @@ def documented(template: dict, page: str) -> Iterator[str]:
     restorable = {of["TableName"] for of in tables if "PointInTimeRecoverySpecification" in of}
     if recovered(page) != restorable:
         yield f"docs/operations.md, the first deployment: recovery of {sorted(recovered(page) ^ restorable)}"
+
+
+def queues(template: dict) -> list[str]:
+    """The names of all queues, whose messages are lost with the stack."""
+    return [of["QueueName"] for of in alarms.of_type(template["Resources"], "AWS::SQS::Queue").values()]
+
+
+def emptied(template: dict, page: str) -> list[str]:
+    """Queues that the section about the deletion of the stack does not say to empty."""
+    deletion = section(page, "Deploy").partition("\n### After sam delete\n")[2]
+    names = [name for name in queues(template) if f"`{name}`" not in deletion]
+    return [f"docs/operations.md, After sam delete: what {name} holds is lost" for name in names]
+
+
+def unnoticed_queues(template: dict, page: str) -> list[str]:
+    """Queues that the section could leave out without being noticed."""
+    names = [name for name in queues(template) if not emptied(template, page.replace(f"`{name}`", ""))]
+    return [f"checklist.py does not notice that the deletion forgets {name}" for name in names]
 
 
 def unnoticed(template: dict, page: str) -> list[str]:

@@ -1,5 +1,5 @@
 """Checks the SAM template and what it becomes in CloudFormation, offline.
-Needs cfn-lint and aws-sam-translator.
+Needs cfn-lint, aws-sam-translator and SAM CLI.
 
     template.py           checks everything
     template.py --renew   writes expanded.yaml anew, after a change of the template that is meant
@@ -9,6 +9,7 @@ Needs cfn-lint and aws-sam-translator.
 | permissions.py | who may do what, against infra/rights.toml |
 | alarms.py | everything that can go wrong raises an alarm, soon |
 | thresholds.py | the documented thresholds are those of infra/thresholds.json |
+| parameters.py | examples of parameters in the documents arrive as they are written; a changed one takes effect |
 | machine.py | the state machine of rebuilds ends where it should, whatever its input |
 | checklist.py | the first deployment's checklist has the template's numbers and tables, the page the code's metrics |
 | expansion.py | everything else, against the committed extract expanded.yaml |
@@ -34,6 +35,7 @@ import checklist  # noqa: E402
 import costs  # noqa: E402
 import expansion  # noqa: E402
 import machine  # noqa: E402
+import parameters  # noqa: E402
 import permissions  # noqa: E402
 import thresholds  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
@@ -89,6 +91,7 @@ RULES = {
     alarms: lambda template: alarms.findings(template, ROOT),
     thresholds: thresholds.findings,
     machine: machine.findings,
+    parameters: parameters.findings,
     expansion: expansion.findings,
 }
 
@@ -117,6 +120,8 @@ def main() -> int:
     operations = (ROOT / "docs/operations.md").read_text()
     found += thresholds.documented(operations)
     found += [*checklist.documented(template, operations), *checklist.unnoticed(template, operations)]
+    found += [*checklist.emptied(template, operations), *checklist.unnoticed_queues(template, operations)]
+    found += [*parameters.documented(template, parameters.pages(ROOT)), *parameters.unnoticed(template)]
     found += [*checklist.listed(operations, ROOT), *checklist.unnoticed_metrics(operations, ROOT)]
     print("\n".join(found), end="\n" if found else "", file=sys.stderr)
     return 1 if found else 0

@@ -1,7 +1,9 @@
 //! The template against what it deploys: tables, routes, environment, queues, schedules each have one source.
 
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use torale_domain::deactivation::commands::Command;
 use torale_domain::storage::keys;
 use torale_local::event_sources::{EVENT_SOURCES, EventSource, POSTGRES_RELAY, SCHEDULES, TEMPORAL_SYNC};
 use torale_platform::config;
@@ -233,11 +235,46 @@ fn template_requires_the_authorized_parties_of_session_tokens() {
     let parameter = &template["Parameters"]["ClerkAuthorizedParties"];
 
     assert!(parameter["Default"].is_badvalue(), "nobody chooses what has a default");
-    // CloudFormation matches the whole value: an empty one, or one that begins with a blank, is refused.
-    assert_eq!(parameter["AllowedPattern"].as_str(), Some(r"\S.*"));
+    for none in ["", " ", " https://a.example", ","] {
+        assert!(!accepts(&template, "ClerkAuthorizedParties", none), "{none:?}");
+    }
     let environment = &template["Globals"]["Function"]["Environment"]["Variables"];
     let variable = &environment[config::CLERK_AUTHORIZED_PARTIES];
     assert_eq!(variable.as_str(), Some("ClerkAuthorizedParties"), "!Ref");
+}
+
+/// Whether CloudFormation takes a value for a parameter: the pattern must match all of it.
+fn accepts(template: &Yaml, parameter: &str, value: &str) -> bool {
+    let properties = &template["Parameters"][parameter];
+    let pattern = properties["AllowedPattern"].as_str().unwrap_or(r"[\s\S]*");
+    let longest = properties["MaxLength"].as_i64().unwrap_or(4096);
+    let schema = json!({"pattern": format!("^(?:{pattern})$"), "maxLength": longest});
+    jsonschema::is_valid(&schema, &json!(value))
+}
+
+/// SAM cuts a value off at its first blank if it is not in quotes, and deploys the rest.
+#[test]
+fn template_refuses_values_that_were_cut_off_at_a_blank() {
+    let template = template();
+    let pem = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n";
+
+    for parameter in ["ClerkJwtKey", "PostgresCertificates"] {
+        for whole in ["", pem, &pem.replace('\n', r"\n"), &pem.repeat(2)] {
+            assert!(accepts(&template, parameter, whole), "{parameter}: {whole}");
+        }
+        for part in ["-----BEGIN", "-----BEGIN PUBLIC KEY-----\nMIIB", "clerk.pem"] {
+            assert!(!accepts(&template, parameter, part), "{parameter}: {part}");
+        }
+    }
+    // All variables of a function take 4 KB together: RDS's bundle of a region is longer.
+    assert!(accepts(&template, "PostgresCertificates", &format!("{pem:A<3000}")));
+    assert!(!accepts(&template, "PostgresCertificates", &format!("{pem:A<3001}")));
+    for whole in ["*", "https://a", "https://a,https://b", "https://a, https://b"] {
+        assert!(accepts(&template, "ClerkAuthorizedParties", whole), "{whole}");
+    }
+    for part in ["https://a,", "https://a, ", "https://a https://b"] {
+        assert!(!accepts(&template, "ClerkAuthorizedParties", part), "{part}");
+    }
 }
 
 /// A function of a rule, with the values of some parameters and the defaults of all others.
@@ -282,4 +319,44 @@ fn template_refuses_parameters_that_are_given_by_halves() {
     );
     assert_eq!(refusals(&[url, subnets]), ["PostgresSubnets need PostgresSecurityGroups"]);
     assert_eq!(refusals(&[url, groups]), ["PostgresSecurityGroups need PostgresSubnets"]);
+
+    let (roles, secret) = (("RoleSource", "clerk"), ("ClerkSecretKey", "sk_live_x"));
+    let (domain, certificate) = (("DomainName", "a.example.com"), ("CertificateArn", "arn:aws:acm:x"));
+
+    assert_eq!(refusals(&[roles, secret, domain, certificate]), [""; 0]);
+    assert_eq!(refusals(&[roles]), ["RoleSource=clerk needs ClerkSecretKey"]);
+    assert_eq!(refusals(&[domain]), ["DomainName needs CertificateArn"]);
+}
+
+/// Values with which the functions would deploy, but not start, or refuse every caller.
+#[test]
+fn template_refuses_values_that_the_functions_cannot_use() {
+    let template = template();
+    let kinds = Command::KINDS.join("|").replace('.', r"\.");
+    let rows: [(&str, &[&str], &[&str]); 4] = [
+        (
+            "ClerkIssuer",
+            &["", "https://clerk.example.com", "https://example.com/__clerk"],
+            &["clerk.example.com", "http://clerk.example.com", "https://clerk.example.com/", "https://"],
+        ),
+        ("RateLimitPerMinute", &["1", "1000", "999999999"], &["", "0", "-1", "1.5", "1e3", "4294967296"]),
+        ("RateLimitPerHour", &["1", "10000", "999999999"], &["", "0", "-1", "1.5", "1e3", "4294967296"]),
+        (
+            "CommandsHandled",
+            &["user.ban", "api_key.revoke,user.ban", "task.pause, user.ban"],
+            &["", "none", "task.paused", "task_pause", "user.ban,", "user.ban;task.pause"],
+        ),
+    ];
+
+    let pattern = template["Parameters"]["CommandsHandled"]["AllowedPattern"].as_str();
+    assert_eq!(pattern, Some(format!("({kinds})(, *({kinds}))*").as_str()));
+    for (parameter, usable, unusable) in rows {
+        let default = template["Parameters"][parameter]["Default"].as_str().unwrap();
+        for value in usable.iter().chain([&default]) {
+            assert!(accepts(&template, parameter, value), "{parameter}: {value:?}");
+        }
+        for value in unusable {
+            assert!(!accepts(&template, parameter, value), "{parameter}: {value:?}");
+        }
+    }
 }
