@@ -223,13 +223,15 @@ impl Consumer {
             page: self.users_page,
             usage,
         };
-        failures.add_links(links.write(&people).await);
+        let rule = LateRule { store: &self.store, pointer: &pointer, now, deadline, usage };
+        // In parallel: what keeps one of them waiting until the deadline takes no time from the other.
+        let stopped = rule.stop(&self.generations, &candidates);
+        let (linked, stopped) = futures::join!(links.write(&people), stopped);
         outcome.without_effect = report.without_effect;
         outcome.transactions = report.transactions;
         outcome.lost_races = report.lost_races;
-        let rule = LateRule { store: &self.store, pointer: &pointer, now, deadline, usage };
-        let stopped = rule.stop(&self.generations, &candidates).await;
         outcome.late_entries = stopped.entries;
+        failures.add_links(linked);
         failures.failed.extend(stopped.failed);
         failures
     }

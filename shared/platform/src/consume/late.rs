@@ -2,9 +2,10 @@
 //! that is created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes
 //! the outbox entry for it.
 //!
-//! It runs after the commit and the links, and for events without effect too. So of two concurrent writers one always
-//! finds the other's: either the outbox relay finds the resource, which was written before the relay read it, or this
-//! finds the deactivation, which was written before the resource was.
+//! It runs after the commit, and for events without effect too. So of two concurrent writers one always finds the
+//! other's: either the outbox relay finds the resource, which was written before the relay read it, or this finds the
+//! deactivation, which was written before the resource was. That holds for a deactivation by a link as well, so this
+//! runs in parallel with the links: the transaction of such a link puts the outbox entry.
 //!
 //! The entry is written under the condition that the user is as they were read, and with a mark in a note that whoever
 //! reactivates the user compares. So of an entry and a reactivation at the same moment one always notices the other. The
