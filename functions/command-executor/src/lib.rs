@@ -234,8 +234,9 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
         if self.temporal_rest.is_on() {
             return Err(CommandFailure::TemporalRests);
         }
+        let began = Instant::now();
         let result = self.temporal.pause(schedule.as_str(), note).await;
-        self.temporal_rest.note_call(!result.as_ref().is_err_and(PauseError::is_unanswered));
+        self.temporal_rest.note_call(began, !result.as_ref().is_err_and(PauseError::is_unanswered));
         result.map_err(|error| CommandFailure::Temporal(Box::new(error)))
     }
 }

@@ -5,7 +5,7 @@ use crate::executor::{ban, body, executor_of, invoke_until, pause, pause_of, set
 use command_executor::Executor;
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::pause::PauseSchedules;
-use command_executor::rest::{REST, UNANSWERED};
+use command_executor::rest::{REST, TemporalRest, UNANSWERED};
 use command_executor::temporal::{Code, TemporalError};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -163,7 +163,9 @@ async fn executor_bans_without_delay_while_temporal_does_not_answer_pauses() {
         let (executor, log) = (outside.executor(&events), LogBuffer::new());
         outside.fails_for_all(failure);
         let pauses = vec![body(&pause()); 8];
-        assert_eq!(invoke(&executor, &pauses).await.len(), 8, "{failure:?}");
+        for _ in 0..UNANSWERED {
+            assert_eq!(invoke(&executor, &pauses).await.len(), 8, "{failure:?}");
+        }
         assert!(!outside.calls().is_empty(), "{failure:?}: until it was noticed");
 
         let (started, guard) = (Instant::now(), tracing::subscriber::set_default(log.subscriber()));
@@ -231,4 +233,33 @@ async fn executor_goes_on_calling_temporal_that_answers_with_errors_or_is_late_n
         assert_eq!(invoke(&executor, &[body(&pause_of(&["stuck"]))]).await, set(&["0"]));
         assert_eq!(invoke(&executor, &[body(&pause_of(&["sound"]))]).await, set(&[]));
     }
+}
+
+/// Schedules that time out at the same time are one sign that Temporal does not answer, not several.
+#[tokio::test(start_paused = true)]
+async fn executor_goes_on_calling_temporal_when_several_schedules_of_a_task_time_out_together() {
+    let (outside, events) = (Outside::default(), FakeSqs::default());
+    let executor = outside.executor(&events);
+    let stuck = ["a", "b", "c"];
+    outside.fails_for(&stuck, Failure::TimesOut);
+
+    for _ in 0..10 {
+        assert_eq!(invoke(&executor, &[body(&pause_of(&stuck))]).await, set(&["0"]));
+        assert_eq!(invoke(&executor, &[body(&pause_of(&["sound"]))]).await, set(&[]));
+    }
+}
+
+/// Of two calls that overlap, the one that was answered last says how Temporal is.
+#[tokio::test(start_paused = true)]
+async fn executor_calls_temporal_again_as_soon_as_it_answers_a_call_that_began_before_the_rest() {
+    let rest = TemporalRest::default();
+    let began = Instant::now();
+    for _ in 0..UNANSWERED {
+        rest.note_call(Instant::now(), false);
+    }
+    assert!(rest.is_on());
+
+    rest.note_call(began, true);
+
+    assert!(!rest.is_on());
 }
