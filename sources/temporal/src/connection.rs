@@ -76,8 +76,8 @@ impl TemporalConnection {
         answer
     }
 
-    /// Makes a call; returns its answer, and whether the connection existed before. One that gave no answer is left: the
-    /// next call connects again.
+    /// Makes a call; returns its answer, and whether the connection existed before. One that gave no answer is left:
+    /// the next call connects again.
     async fn call_once<T, F>(
         &self,
         call: impl Fn(Client) -> F,

@@ -8,8 +8,8 @@
 //! runs in parallel with the links: the transaction of such a link puts the outbox entry.
 //!
 //! The entry is written under the condition that the user is as they were read, and with a mark in a note that whoever
-//! reactivates the user compares. So of an entry and a reactivation at the same moment one always notices the other. The
-//! mark itself has no condition, so consumers with tasks of the same user do not make each other start again.
+//! reactivates the user compares. So of an entry and a reactivation at the same moment one always notices the other.
+//! The mark itself has no condition, so consumers with tasks of the same user do not make each other start again.
 
 use super::in_time;
 use super::received::EntityBatch;
@@ -133,9 +133,9 @@ impl LateRule<'_> {
         TableReader::of(self.store, &self.pointer.live, self.usage)
     }
 
-    /// Writes an outbox entry for every resource of a deactivated user. What can't be read or written fails the messages
-    /// of the resources that it is about, and no others. What other writers or the store keep from being written is
-    /// tried again until the deadline.
+    /// Writes an outbox entry for every resource of a deactivated user. What can't be read or written fails the
+    /// messages of the resources that it is about, and no others. What other writers or the store keep from being
+    /// written is tried again until the deadline.
     pub(super) async fn stop(
         &self,
         generations: &Generations,
