@@ -192,6 +192,7 @@ LOGGED = [
 SENDING = [_control(UpdateItem=["outbox"]), _control(DeleteItem=["outbox"])]
 DEACTIVATION = _control(ConditionCheckItem=["generation"], PutItem=["outbox", "deactivation#u"]) + PROJECTED + LOGGED
 REACTIVATION = _control(ConditionCheckItem=["generation", "deactivation#u"])
+LATE = _control(ConditionCheckItem=["generation"], PutItem=["outbox"], UpdateItem=["deactivation#u"])
 TRANSACTIONS = {
     "DeactivateUser": [DEACTIVATION, *SENDING],
     "DeactivateUsers": [DEACTIVATION, *SENDING],
@@ -203,6 +204,7 @@ TRANSACTIONS = {
         PROJECTED,
         _control(ConditionCheckItem=["generation"], PutItem=["deactivation#u"]) + PROJECTED,
         _control(ConditionCheckItem=["generation"], PutItem=["outbox", "deactivation#u"]) + PROJECTED,
+        LATE + PROJECTED,
     ],
     "OutboxRelay": SENDING,
     "Replay": [
@@ -217,8 +219,10 @@ TRANSACTIONS = {
         [Use(f"dynamodb:{action}", "AuditIndexTable", "f/c#0") for action in ("PutItem", "UpdateItem")],
     ],
 }
-# Those that nothing here makes.
+# Those that need not be made here.
 RARE = {
+    # The late rule, where another user's reactivation takes the cause back and their links were written first.
+    "Consumer": [LATE + _control(PutItem=["deactivation#o"]) + PROJECTED],
     # A generation becomes the shadow one while another is.
     "Replay": [_control(PutItem=["generation", "rebuild#g2"], ConditionCheckItem=["rebuild#g3"])],
 }
@@ -326,6 +330,10 @@ def _shape(uses: Iterable[tuple[str, str, str]]) -> frozenset[tuple[str, str, st
     return frozenset(kept)
 
 
+def _shapes(transactions: list[list[Use]]) -> set[frozenset[tuple[str, str, str]]]:
+    return {_shape((use.action, use.table, use.key) for use in uses) for uses in transactions}
+
+
 def _controlling(shape: frozenset[tuple[str, str, str]]) -> frozenset[tuple[str, str, str]]:
     return frozenset(use for use in shape if use[1] == "ControlTable")
 
@@ -345,9 +353,9 @@ def unlisted(account: Account, resources: dict[str, Any], entries: list[dict[str
             made.setdefault(role, set()).add(_shape(named))
     found = []
     for role in sorted(made.keys() | TRANSACTIONS.keys()):
-        listed = {_shape((use.action, use.table, use.key) for use in uses) for uses in TRANSACTIONS.get(role, [])}
+        listed, rare = (_shapes(transactions.get(role, [])) for transactions in (TRANSACTIONS, RARE))
         for shape in made.get(role, set()):
-            if not any(_fits(shape, each) for each in listed):
+            if not any(_fits(shape, each) for each in listed | rare):
                 found.append(f"{role} makes a transaction that TRANSACTIONS lacks: {sorted(shape)}")
         found += [
             f"{role} has made no transaction of TRANSACTIONS: {sorted(each)}"

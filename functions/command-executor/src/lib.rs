@@ -28,6 +28,7 @@ use torale_domain::values::ids::{ScheduleId, TaskId};
 use torale_domain::values::time::Timestamp;
 use torale_domain::values::trace::TraceParent;
 use torale_platform::clock::Clock;
+use torale_platform::config::{COMMAND_TIMEOUT, QUEUE_TIMEOUT};
 use torale_platform::metrics::{self, MetricSet};
 use torale_platform::queue::QueueError;
 use torale_platform::sqs::{self, QueueMessage};
@@ -36,6 +37,12 @@ use torale_platform::sqs::{self, QueueMessage};
 const PARALLEL: usize = 8;
 /// The part of a batch's time that is reserved for the response.
 const RESERVE: Duration = Duration::from_secs(1);
+/// The time that is left when the last call of Temporal for a command begins: for the call, and to confirm what is
+/// paused.
+const LAST_CALL: Duration = COMMAND_TIMEOUT.saturating_add(QUEUE_TIMEOUT);
+/// By how many of its schedules a command begins later at each delivery: as many as one delivery calls Temporal for if
+/// each call takes almost its whole time.
+const TURN: usize = 4 * PARALLEL;
 
 /// What all invocations of an instance share.
 #[derive(Debug)]
@@ -157,7 +164,7 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
         let work = messages.iter().map(|message| async move {
             let in_time = Instant::now() < deadline;
             let outcome = match in_time {
-                true => timeout_at(deadline, self.receive(message))
+                true => timeout_at(deadline, self.receive(message, deadline))
                     .await
                     .unwrap_or(Err(CommandFailure::OutOfTime)),
                 false => Err(CommandFailure::OutOfTime),
@@ -168,20 +175,28 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
         stream::iter(work).buffer_unordered(PARALLEL).collect().await
     }
 
-    async fn receive(&self, message: &QueueMessage) -> Result<CommandOutcome, CommandFailure> {
+    async fn receive(
+        &self,
+        message: &QueueMessage,
+        deadline: Instant,
+    ) -> Result<CommandOutcome, CommandFailure> {
         let received = Command::receive(&message.body)?;
         if self.handled.contains(&received.command.kind()) {
-            return self.execute(&received).await;
+            return self.execute(&received, Delivery { number: message.received, deadline }).await;
         }
         let forward = self.forward.as_ref().ok_or(CommandFailure::NotHandled)?;
         forward.send(std::slice::from_ref(&message.body)).await.map_err(CommandFailure::NotForwarded)?;
         Ok(CommandOutcome::Forwarded)
     }
 
-    async fn execute(&self, received: &ReceivedCommand) -> Result<CommandOutcome, CommandFailure> {
+    async fn execute(
+        &self,
+        received: &ReceivedCommand,
+        delivery: Delivery,
+    ) -> Result<CommandOutcome, CommandFailure> {
         let (pauses, outcome) = match &received.command {
             Command::PauseTask { task_id, schedules, .. } => {
-                let pauses = self.pause(task_id, schedules, &received.note()).await;
+                let pauses = self.pause(task_id, schedules, &received.note(), delivery).await;
                 let outcome = pauses.outcome();
                 (pauses, outcome)
             }
@@ -203,14 +218,17 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
 
     /// Pauses the schedules of a task: those that events have named, or the one by the pattern if events have named
     /// none. One that fails keeps no other from being paused. One that does not exist counts as done, but never
-    /// silently.
-    async fn pause(&self, task: &TaskId, named: &KnownSchedules, note: &str) -> Pauses {
+    /// silently. For some of very many, or while Temporal is slow, there may be no time: each delivery begins with
+    /// others.
+    async fn pause(&self, task: &TaskId, named: &KnownSchedules, note: &str, delivery: Delivery) -> Pauses {
         let is_unknown = named.ids.is_empty() && !named.all_deleted;
         let by_pattern = self.schedules.id(task).filter(|_| is_unknown);
-        let schedules: Vec<&ScheduleId> = named.ids.iter().chain(&by_pattern).collect();
+        let mut schedules: Vec<&ScheduleId> = named.ids.iter().chain(&by_pattern).collect();
+        let first = delivery.first_of(schedules.len());
+        schedules.rotate_left(first);
         let attempts: Vec<_> = schedules
             .into_iter()
-            .map(|schedule| async move { (schedule, self.pause_one(schedule, note).await) })
+            .map(|schedule| async move { (schedule, self.pause_one(schedule, note, delivery).await) })
             .collect();
         // In any order: while one schedule takes its time, the others go on.
         let mut results = stream::iter(attempts).buffer_unordered(PARALLEL);
@@ -229,14 +247,40 @@ impl<B: BanUsers, P: PauseSchedules, Q: ConfirmationSink> Executor<B, P, Q> {
         pauses
     }
 
-    /// Pauses one schedule, unless Temporal is left alone. Returns whether the schedule exists.
-    async fn pause_one(&self, schedule: &ScheduleId, note: &str) -> Result<bool, CommandFailure> {
+    /// Pauses one schedule, unless Temporal is left alone or it is too late. Returns whether the schedule exists.
+    async fn pause_one(
+        &self,
+        schedule: &ScheduleId,
+        note: &str,
+        delivery: Delivery,
+    ) -> Result<bool, CommandFailure> {
+        let began = Instant::now();
+        if delivery.deadline.saturating_duration_since(began) < LAST_CALL {
+            return Err(CommandFailure::OutOfTime);
+        }
         if self.temporal_rest.is_on() {
             return Err(CommandFailure::TemporalRests);
         }
         let result = self.temporal.pause(schedule.as_str(), note).await;
-        self.temporal_rest.note_call(!result.as_ref().is_err_and(PauseError::is_unanswered));
+        self.temporal_rest.note_call(began, !result.as_ref().is_err_and(PauseError::is_unanswered));
         result.map_err(|error| CommandFailure::Temporal(Box::new(error)))
+    }
+}
+
+/// One delivery of a command.
+#[derive(Clone, Copy)]
+struct Delivery {
+    /// How often the command has been received, this time included.
+    number: u32,
+    /// When the time for its batch is over.
+    deadline: Instant,
+}
+
+impl Delivery {
+    /// With which of so many schedules it begins.
+    fn first_of(self, schedules: usize) -> usize {
+        let before = usize::try_from(self.number.saturating_sub(1)).unwrap_or(0);
+        before.saturating_mul(TURN).checked_rem(schedules).unwrap_or(0)
     }
 }
 

@@ -20,12 +20,7 @@ impl TemporalPauses {
 
 impl PauseError for TemporalError {
     fn is_unanswered(&self) -> bool {
-        match self {
-            Self::TimedOut | Self::Unreachable(_) => true,
-            Self::Answered(code, _) => *code == Code::Unavailable,
-            // It fails at once, without a call.
-            Self::Misconfigured => false,
-        }
+        Self::is_unanswered(self)
     }
 }
 

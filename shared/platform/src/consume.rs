@@ -27,6 +27,7 @@ use crate::store::{Generation, GenerationPointer, Generations, Store, StoreError
 use commit::CommitReport;
 use futures::stream::{self, StreamExt};
 use lanes::commit_by_lane;
+use late::LateRule;
 pub use links::USERS_PAGE;
 use links::{LinkReport, LinkWriter};
 use received::{Batch, EntityBatch};
@@ -222,23 +223,16 @@ impl Consumer {
             page: self.users_page,
             usage,
         };
-        failures.add_links(links.write(&people).await);
+        let rule = LateRule { store: &self.store, pointer: &pointer, now, deadline, usage };
+        // In parallel: what keeps one of them waiting until the deadline takes no time from the other.
+        let stopped = rule.stop(&self.generations, &candidates);
+        let (linked, stopped) = futures::join!(links.write(&people), stopped);
         outcome.without_effect = report.without_effect;
         outcome.transactions = report.transactions;
         outcome.lost_races = report.lost_races;
-        let stopped = late::stop(&self.store, &self.generations, &pointer, &candidates, now, usage);
-        match in_time(deadline, stopped).await {
-            Ok(report) => {
-                outcome.late_entries = report.entries;
-                failures.failed.extend(report.failed);
-            }
-            Err(error) => {
-                tracing::error!(%error, "the late rule could not be applied");
-                failures
-                    .failed
-                    .extend(candidates.iter().flat_map(|resource| resource.messages.iter().copied()));
-            }
-        }
+        outcome.late_entries = stopped.entries;
+        failures.add_links(linked);
+        failures.failed.extend(stopped.failed);
         failures
     }
 }

@@ -4,7 +4,7 @@
 //! is left of a batch) or stop at a deadline.
 
 use crate::clock;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 /// The retries of one call.
 #[derive(Debug)]
@@ -32,17 +32,19 @@ impl Retries {
     }
 
     /// Pauses for a random time that grows with each attempt (see [`clock::backoff`]). Returns whether there may be
-    /// another attempt; if not, it does not pause.
+    /// another attempt; if not, it does not pause. No pause goes on beyond the deadline.
     pub async fn pause(&mut self) -> bool {
-        let allowed = match self.limit {
-            RetryLimit::Attempts(attempts) => self.count.saturating_add(1) < attempts,
-            RetryLimit::Deadline(deadline) => Instant::now() < deadline,
+        let longest = match self.limit {
+            RetryLimit::Attempts(attempts) if self.count.saturating_add(1) < attempts => Duration::MAX,
+            RetryLimit::Attempts(_) => Duration::ZERO,
+            RetryLimit::Deadline(deadline) => deadline.saturating_duration_since(Instant::now()),
         };
-        if allowed {
-            tokio::time::sleep(clock::backoff(self.count)).await;
-            self.count = self.count.saturating_add(1);
+        if longest.is_zero() {
+            return false;
         }
-        allowed
+        tokio::time::sleep(clock::backoff(self.count).min(longest)).await;
+        self.count = self.count.saturating_add(1);
+        true
     }
 
     /// Attempts so far, the current one included.
@@ -54,7 +56,6 @@ impl Retries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::Duration;
 
     #[tokio::test]
     async fn attempts_are_counted_and_limited() {
@@ -71,5 +72,16 @@ mod tests {
         let now = Instant::now();
         assert!(Retries::until(now + Duration::from_secs(60)).pause().await);
         assert!(!Retries::until(now).pause().await);
+    }
+
+    /// What is reserved after it is for the response.
+    #[tokio::test(start_paused = true)]
+    async fn no_pause_goes_on_beyond_the_deadline() {
+        let until = Instant::now() + Duration::from_millis(7);
+        let mut retries = Retries { limit: RetryLimit::Deadline(until), count: 20 };
+
+        while retries.pause().await {}
+
+        assert_eq!(Instant::now(), until);
     }
 }

@@ -1,13 +1,14 @@
 //! The connection to Temporal's frontend: TLS, API key, a time limit for each call.
 
 use std::future::Future;
+use std::sync::Arc;
 use temporalio_client::errors::ClientConnectError;
 use temporalio_client::tonic::{Code, Status};
 use temporalio_client::{
     Client, ClientOptions, ConnectionOptions, GrpcCompression, RetryOptions, TlsOptions, Url,
 };
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use torale_platform::aws::causes;
 use torale_platform::config;
 
@@ -33,10 +34,22 @@ pub enum TemporalError {
     Answered(Code, String),
 }
 
-/// A connection that is opened when it is first needed, and again after an error.
+impl TemporalError {
+    /// Whether Temporal did not answer, or answered that it is unavailable. Any other answer is about what was asked.
+    pub const fn is_unanswered(&self) -> bool {
+        match self {
+            Self::TimedOut | Self::Unreachable(_) => true,
+            Self::Answered(code, _) => matches!(code, Code::Unavailable),
+            // It fails at once, without a call.
+            Self::Misconfigured => false,
+        }
+    }
+}
+
+/// A connection that is opened when it is first needed, and again after a call without an answer.
 pub struct TemporalConnection {
     settings: config::TemporalSettings,
-    connected: Mutex<Option<Client>>,
+    connected: Mutex<Option<Arc<Client>>>,
 }
 
 impl TemporalConnection {
@@ -55,42 +68,55 @@ impl TemporalConnection {
     where
         F: Future<Output = Result<T, TemporalError>>,
     {
-        let answer = timeout(self.settings.timeout, self.call_within_limit(call)).await;
-        let answer = answer.unwrap_or(Err(TemporalError::TimedOut));
-        if answer.is_err() {
-            // The next call connects again, whatever was wrong with this connection.
-            self.disconnect().await;
+        let deadline = Instant::now() + self.settings.timeout;
+        let (answer, existed) = self.call_once(&call, deadline).await;
+        if existed && matches!(answer, Err(TemporalError::Answered(Code::Unavailable, _))) {
+            return self.call_once(&call, deadline).await.0;
         }
         answer
     }
 
-    async fn call_within_limit<T, F>(&self, call: impl Fn(Client) -> F) -> Result<T, TemporalError>
+    /// Makes a call; returns its answer, and whether the connection existed before. One that gave no answer is left:
+    /// the next call connects again.
+    async fn call_once<T, F>(
+        &self,
+        call: impl Fn(Client) -> F,
+        deadline: Instant,
+    ) -> (Result<T, TemporalError>, bool)
     where
         F: Future<Output = Result<T, TemporalError>>,
     {
-        let (client, existed) = self.client().await?;
-        let answer = call(client).await;
-        if existed && matches!(answer, Err(TemporalError::Answered(Code::Unavailable, _))) {
-            self.disconnect().await;
-            return call(self.client().await?.0).await;
+        let connected = timeout_at(deadline, self.client()).await;
+        let (client, existed) = match connected.unwrap_or(Err(TemporalError::TimedOut)) {
+            Ok(connected) => connected,
+            Err(error) => return (Err(error), false),
+        };
+        let answer = timeout_at(deadline, call(Client::clone(&client))).await;
+        let answer = answer.unwrap_or(Err(TemporalError::TimedOut));
+        if answer.as_ref().is_err_and(TemporalError::is_unanswered) {
+            self.leave(&client);
         }
-        answer
+        (answer, existed)
     }
 
     /// The connection, and whether it existed before.
-    async fn client(&self) -> Result<(Client, bool), TemporalError> {
+    async fn client(&self) -> Result<(Arc<Client>, bool), TemporalError> {
         let mut connected = self.connected.lock().await;
         if let Some(client) = connected.as_ref() {
-            return Ok((client.clone(), true));
+            return Ok((Arc::clone(client), true));
         }
         let options = ClientOptions::new(&self.settings.namespace).build();
         let client = Client::connect(connection(&self.settings)?, options).await.map_err(unconnected)?;
-        *connected = Some(client.clone());
+        let client = Arc::new(client);
+        *connected = Some(Arc::clone(&client));
         Ok((client, false))
     }
 
-    async fn disconnect(&self) {
-        self.connected.lock().await.take();
+    /// Drops this connection, unless another one has taken its place or is being opened.
+    fn leave(&self, client: &Arc<Client>) {
+        if let Ok(mut connected) = self.connected.try_lock() {
+            connected.take_if(|current| Arc::ptr_eq(current, client));
+        }
     }
 }
 

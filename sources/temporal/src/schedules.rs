@@ -31,6 +31,22 @@ pub struct ObservedSchedule {
     pub next: Option<Timestamp>,
 }
 
+/// When schedules were observed.
+#[derive(Debug, Clone, Copy)]
+pub struct ObservationTime {
+    /// Before Temporal was asked.
+    pub asked_at: Timestamp,
+    /// After it was read what is known of them, by any clock: nothing that is known can have happened later.
+    pub known_by: Timestamp,
+}
+
+impl ObservationTime {
+    /// Whether what happened at a time may have happened after Temporal was asked.
+    fn contains(self, at: Timestamp) -> bool {
+        self.asked_at < at && at <= self.known_by
+    }
+}
+
 impl ObservedSchedule {
     /// Reads Temporal's description. `None` if it describes nothing.
     pub fn read(id: &str, described: &DescribeScheduleResponse, tasks: &TaskIds) -> Option<Self> {
@@ -57,15 +73,16 @@ impl ObservedSchedule {
 
     /// The events that lead from what is known of the schedule to what Temporal says: none if that is the same.
     ///
-    /// Temporal says when a schedule was created, but not when it was edited or paused: that is dated `observed_at`, a
-    /// time before Temporal was asked, or a millisecond after what is known of it at that time. If what is known is
-    /// later, it may be newer than what Temporal said, and nothing is said of it. Of a schedule that is known to be
-    /// deleted nothing can be said, since that is for ever.
+    /// Temporal says when a schedule was created, but not when it was edited or paused: that is dated when Temporal was
+    /// asked, or a millisecond after what is known of it. What is known from the time of the observation may be newer
+    /// than what Temporal said, and nothing is said of it. What is dated still later has not happened at that time, and
+    /// would keep Temporal from being believed for as long. Of a schedule that is known to be deleted nothing can be
+    /// said, since that is for ever.
     pub fn events(
         &self,
         known: &State,
         (task, user): (TaskId, UserId),
-        observed_at: Timestamp,
+        observed: ObservationTime,
     ) -> Vec<String> {
         let (mut state, mut events) = (known.clone(), Vec::new());
         if readings::Schedule::of(&state).created.is_none() {
@@ -83,7 +100,9 @@ impl ObservedSchedule {
         if reading.deleted {
             return Vec::new();
         }
-        let at = |known_at: Timestamp| (known_at <= observed_at).then(|| observed_at.max(known_at.plus(1)));
+        let at = |known_at: Timestamp| {
+            (!observed.contains(known_at)).then(|| observed.asked_at.max(known_at.plus(1)))
+        };
         if let Some(at) =
             at(latest(&state, [Register::Cron, Register::Timezone])).filter(|_| self.is_edited(&reading))
         {

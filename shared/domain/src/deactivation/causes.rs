@@ -364,15 +364,12 @@ pub fn nothing_more_requested(user: UserId, read: Option<&Item>) -> Write {
     Write { key: CommandRequestNote::key(user), action: Action::Check, conditions: as_read(read) }
 }
 
-/// Notes over what was read that commands were requested for what a user got since the noted ones were: whoever
-/// reactivates the user looks once more for commands that wait. Returns the note as it is then, too. `unique` is
-/// another text each time.
-pub fn more_requested(user: UserId, read: Option<&Item>, unique: String) -> (Write, Item) {
-    let mut attributes = read.map(|item| item.attributes.clone()).unwrap_or_default();
-    attributes.insert(UNIQUE.to_owned(), Value::Text(unique));
-    let note = Item { key: CommandRequestNote::key(user), attributes };
-    let action = Action::Put(note.attributes.clone());
-    (Write { key: note.key.clone(), action, conditions: as_read(read) }, note)
+/// Marks in the note, whatever it says, that commands were requested for what a user got since: whoever reactivates the
+/// user looks once more for commands that wait. `unique` is another text each time.
+pub fn more_requested(user: UserId, unique: String) -> Write {
+    let set = vec![(UNIQUE.to_owned(), Value::Text(unique))];
+    let action = Action::Update { add: Vec::new(), set, remove: Vec::new() };
+    Write { key: CommandRequestNote::key(user), action, conditions: Vec::new() }
 }
 
 /// Notes that commands were requested for another user by a cause that the reactivation of this one takes back.

@@ -2,20 +2,24 @@
 //! that is created, after its user was deactivated by a cause that sends commands is stopped by a command. This writes
 //! the outbox entry for it.
 //!
-//! It runs after the commit and the links, and for events without effect too. So of two concurrent writers one always
-//! finds the other's: either the outbox relay finds the resource, which was written before the relay read it, or this
-//! finds the deactivation, which was written before the resource was.
+//! It runs after the commit, and for events without effect too. So of two concurrent writers one always finds the
+//! other's: either the outbox relay finds the resource, which was written before the relay read it, or this finds the
+//! deactivation, which was written before the resource was. That holds for a deactivation by a link as well, so this
+//! runs in parallel with the links: the transaction of such a link puts the outbox entry.
 //!
-//! The entry is written under the condition that the user is as they were read, and with a note that whoever
+//! The entry is written under the condition that the user is as they were read, and with a mark in a note that whoever
 //! reactivates the user compares. So of an entry and a reactivation at the same moment one always notices the other.
+//! The mark itself has no condition, so consumers with tasks of the same user do not make each other start again.
 
+use super::in_time;
 use super::received::EntityBatch;
 use crate::clock;
 use crate::retry::Retries;
 use crate::store::{GenerationPointer, Generations, Store, StoreError, TableReader, TransactError, Usage};
 use futures::stream::{self, StreamExt};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use torale_domain::deactivation::causes::{self, CauseRecords, CommandRequestNote, EffectiveCause};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::{Instant, timeout_at};
+use torale_domain::deactivation::causes::{self, CauseRecords, EffectiveCause};
 use torale_domain::deactivation::commands::Cause;
 use torale_domain::deactivation::outbox::{OutboxAction, OutboxEntry, Stoppable};
 use torale_domain::entities::readings::{ApiKey, Schedule, Task};
@@ -34,8 +38,6 @@ use torale_domain::values::trace::TraceParent;
 const PARALLEL: usize = 16;
 /// The most outbox entries that one transaction writes.
 const TOGETHER: usize = 50;
-/// How often resources are looked at whose transactions lose races.
-const MAX_ATTEMPTS: u32 = 6;
 
 /// A task, schedule or API key that may have become active, and the positions of the messages that say so.
 #[derive(Debug, Clone)]
@@ -80,50 +82,21 @@ impl LateReport {
         tracing::error!(%error, "the late rule could not be applied");
         self.failed.extend(&candidate.messages);
     }
-}
 
-/// Writes an outbox entry for every resource of a deactivated user. What can't be read or written fails the messages of
-/// the resources that it is about, and no others.
-///
-/// # Errors
-/// If the store is unavailable, or other generations are written than those of `pointer`, which the events were folded
-/// into: another generation may contain deactivations that these don't, so the messages must come again.
-pub(super) async fn stop(
-    store: &Store,
-    generations: &Generations,
-    pointer: &GenerationPointer,
-    candidates: &[ActivationCandidate],
-    now: Timestamp,
-    usage: &Usage,
-) -> Result<LateReport, StoreError> {
-    let rule = LateRule { store, pointer, now, usage };
-    let mut report = LateReport::default();
-    let mut waiting: Vec<&ActivationCandidate> = candidates.iter().collect();
-    let mut retries = Retries::attempts(MAX_ATTEMPTS);
-    while !waiting.is_empty() {
-        if generations.pointer(store, usage).await? != *pointer {
-            return Err(StoreError::Unavailable("other generations are written by now".to_owned()));
-        }
-        let active = rule.active_resources(&waiting, &mut report).await?;
-        let owners = rule.owners(active.iter().map(|resource| resource.user)).await?;
-        let requests = rule.requests(&owners, active, &mut report);
-        // What lost a race is looked at again: its user may have been reactivated.
-        waiting = rule.put_all(requests, &mut report).await?;
-        if !waiting.is_empty() && !retries.pause().await {
-            let error = StoreError::Unavailable("lost races about a deactivation".to_owned());
-            waiting.drain(..).for_each(|candidate| report.fail(candidate, &error));
-        }
+    fn fail_all(&mut self, candidates: &[&ActivationCandidate], error: &StoreError) {
+        candidates.iter().for_each(|candidate| self.fail(candidate, error));
     }
-    Ok(report)
 }
 
 /// The late rule in the live generation.
-#[derive(Clone, Copy)]
-struct LateRule<'a> {
-    store: &'a Store,
-    pointer: &'a GenerationPointer,
-    now: Timestamp,
-    usage: &'a Usage,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LateRule<'a> {
+    pub(super) store: &'a Store,
+    /// The generations that the events were folded into.
+    pub(super) pointer: &'a GenerationPointer,
+    pub(super) now: Timestamp,
+    pub(super) deadline: Instant,
+    pub(super) usage: &'a Usage,
 }
 
 /// A resource that is active.
@@ -141,11 +114,9 @@ struct ResourceOwners {
     /// Those of whom everything can be read.
     users: BTreeMap<UserId, Entity>,
     records: CauseRecords,
-    /// What commands were requested for them before.
-    notes: HashMap<Key, Item>,
 }
 
-/// The outbox entries for resources of one user.
+/// Some outbox entries for resources of one user: those of one transaction.
 struct StopRequest<'o, 'c> {
     user: UserId,
     owners: &'o ResourceOwners,
@@ -160,6 +131,57 @@ struct StopRequest<'o, 'c> {
 impl LateRule<'_> {
     fn reader(&self) -> TableReader<'_> {
         TableReader::of(self.store, &self.pointer.live, self.usage)
+    }
+
+    /// Writes an outbox entry for every resource of a deactivated user. What can't be read or written fails the
+    /// messages of the resources that it is about, and no others. What other writers or the store keep from being
+    /// written is tried again until the deadline.
+    pub(super) async fn stop(
+        &self,
+        generations: &Generations,
+        candidates: &[ActivationCandidate],
+    ) -> LateReport {
+        let mut report = LateReport::default();
+        let mut waiting: Vec<&ActivationCandidate> = candidates.iter().collect();
+        let mut retries = Retries::until(self.deadline);
+        while !waiting.is_empty() {
+            match self.attempt(generations, &waiting, &mut report).await {
+                Ok(left) => waiting = left,
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "the late rule could not be applied yet");
+                }
+                Err(error) => {
+                    report.fail_all(&waiting, &error);
+                    return report;
+                }
+            }
+            if !waiting.is_empty() && !retries.pause().await {
+                report.fail_all(&waiting, &StoreError::no_time_left());
+                return report;
+            }
+        }
+        report
+    }
+
+    /// Applies the rule to some resources. Returns those that must be looked at again: something has changed while they
+    /// were, such as that their user was reactivated, or the store was unavailable.
+    async fn attempt<'c>(
+        &self,
+        generations: &Generations,
+        candidates: &[&'c ActivationCandidate],
+        report: &mut LateReport,
+    ) -> Result<Vec<&'c ActivationCandidate>, StoreError> {
+        if in_time(self.deadline, generations.pointer(self.store, self.usage)).await? != *self.pointer {
+            // Another generation may contain deactivations that these don't.
+            let error = StoreError::Unavailable("other generations are written by now".to_owned());
+            report.fail_all(candidates, &error);
+            return Ok(Vec::new());
+        }
+        let active = in_time(self.deadline, self.active_resources(candidates, report)).await?;
+        let users = active.iter().map(|resource| resource.user);
+        let owners = in_time(self.deadline, self.owners(users)).await?;
+        let requests = self.requests(&owners, active, report);
+        Ok(self.put_all(requests, report).await)
     }
 
     /// Those of some resources that are active by now, one for each of their users.
@@ -189,13 +211,8 @@ impl LateRule<'_> {
             let entity = Entity::load(found.get(&key));
             Some((user, entity.inspect_err(|error| tracing::warn!(%error, "a user can't be read")).ok()?))
         });
-        let users: BTreeMap<UserId, Entity> = loaded.collect();
-        let inactive = users.iter().filter(|(id, user)| !causes::deactivations_of(**id, user).is_empty());
-        let notes: BTreeSet<Key> = inactive.map(|(id, _)| CommandRequestNote::key(*id)).collect();
-        let control = TableReader::new(self.store, CONTROL_TABLE, self.usage);
-        let notes = control.read(ReadPlan::gets(notes).consistent());
-        let (notes, (users, records)) = futures::try_join!(notes, self.with_records(users))?;
-        Ok(ResourceOwners { users, records, notes: notes.items })
+        let (users, records) = self.with_records(loaded.collect()).await?;
+        Ok(ResourceOwners { users, records })
     }
 
     /// Those of some users of whom it can be read what decides about their causes, with it.
@@ -234,22 +251,25 @@ impl LateRule<'_> {
         active: Vec<ActiveResource<'c>>,
         report: &mut LateReport,
     ) -> Vec<StopRequest<'o, 'c>> {
-        let mut requests = BTreeMap::<UserId, StopRequest<'o, 'c>>::new();
+        let mut requests = BTreeMap::<UserId, Vec<StopRequest<'o, 'c>>>::new();
         for resource in active {
             let (user, candidate) = (resource.user, resource.candidate);
             match self.request(owners, resource) {
                 Ok(None) => {}
-                Ok(Some(request)) => match requests.get_mut(&user) {
-                    Some(first) => {
-                        first.entries.extend(request.entries);
-                        first.candidates.extend(request.candidates);
+                Ok(Some(request)) => {
+                    let of_user = requests.entry(user).or_default();
+                    match of_user.last_mut().filter(|last| last.entries.len() < TOGETHER) {
+                        Some(last) => {
+                            last.entries.extend(request.entries);
+                            last.candidates.extend(request.candidates);
+                        }
+                        None => of_user.push(request),
                     }
-                    None => drop(requests.insert(user, request)),
-                },
+                }
                 Err(error) => report.fail(candidate, &error),
             }
         }
-        requests.into_values().collect()
+        requests.into_values().flatten().collect()
     }
 
     /// The request for one resource, if its user is deactivated by a cause of commands.
@@ -284,12 +304,12 @@ impl LateRule<'_> {
         }))
     }
 
-    /// Puts entries into the outbox, and returns the resources whose user, or cause, is another by now.
+    /// Puts entries into the outbox. Returns the resources that must be looked at again.
     async fn put_all<'c>(
         &self,
         requests: Vec<StopRequest<'_, 'c>>,
         report: &mut LateReport,
-    ) -> Result<Vec<&'c ActivationCandidate>, StoreError> {
+    ) -> Vec<&'c ActivationCandidate> {
         // Those of one origin write the same note, so they would be in each other's way.
         let mut in_turn = BTreeMap::<UserId, Vec<StopRequest<'_, 'c>>>::new();
         for request in requests {
@@ -299,48 +319,45 @@ impl LateRule<'_> {
         let each = in_turn.into_values().map(|requests| async move {
             let mut results = Vec::new();
             for request in requests {
-                let result = self.put(&request).await;
-                results.push((request, result));
+                let result = timeout_at(self.deadline, self.put(&request)).await;
+                let no_time_left = |_elapsed| Err(TransactError::Failed(StoreError::no_time_left()));
+                results.push((request, result.unwrap_or_else(no_time_left)));
             }
             results
         });
         let each: Vec<_> = each.collect();
         let results = stream::iter(each).buffer_unordered(PARALLEL).collect::<Vec<_>>().await;
-        let mut lost = Vec::new();
+        let mut waiting = Vec::new();
         for (request, result) in results.into_iter().flatten() {
             match result {
                 Ok(()) => report.entries += u64::try_from(request.entries.len()).unwrap_or(u64::MAX),
-                Err(TransactError::Race) => lost.extend(request.candidates),
-                Err(TransactError::Failed(error)) if error.is_transient() => return Err(error),
-                Err(TransactError::Failed(error)) => {
-                    request.candidates.into_iter().for_each(|candidate| report.fail(candidate, &error));
+                Err(TransactError::Race) => waiting.extend(request.candidates),
+                Err(TransactError::Failed(error)) if error.is_transient() => {
+                    tracing::warn!(%error, "late commands are not requested yet");
+                    waiting.extend(request.candidates);
                 }
+                Err(TransactError::Failed(error)) => report.fail_all(&request.candidates, &error),
             }
         }
-        Ok(lost)
+        waiting
     }
 
-    /// Puts the entries for one user into the outbox, unless the user has changed or what they are for is taken back.
+    /// Puts the entries of a request into the outbox, unless the user has changed or what they are for is taken back.
     async fn put(&self, request: &StopRequest<'_, '_>) -> Result<(), TransactError> {
         let StopRequest { user, owners, unchanged, origin, entries, .. } = request;
-        let mut note = owners.notes.get(&CommandRequestNote::key(*user)).cloned();
-        for some in entries.chunks(TOGETHER) {
-            let (noting, noted) = causes::more_requested(*user, note.as_ref(), clock::unique());
-            let (mut control, mut checks) = (vec![self.pointer.unchanged(), noting], vec![unchanged.clone()]);
-            if let Some((origin, event)) = origin {
-                let of_origin = owners.records.origin_writes(*origin, event, clock::unique());
-                let of_origin = of_origin
-                    .map_err(|error| TransactError::Failed(StoreError::Refused(error.to_string())))?;
-                control.push(of_origin.note);
-                checks.push(of_origin.check);
-            }
-            let control = control.into_iter().chain(some.iter().cloned());
-            let control = control.map(|write| (CONTROL_TABLE.to_owned(), write));
-            let checks = checks.into_iter().map(|check| (self.pointer.live.table(), check));
-            self.store.transact_across(control.chain(checks).collect(), self.usage).await?;
-            note = Some(noted);
+        let mut control = vec![self.pointer.unchanged(), causes::more_requested(*user, clock::unique())];
+        let mut checks = vec![unchanged.clone()];
+        if let Some((origin, event)) = origin {
+            let of_origin = owners.records.origin_writes(*origin, event, clock::unique());
+            let of_origin =
+                of_origin.map_err(|error| TransactError::Failed(StoreError::Refused(error.to_string())))?;
+            control.push(of_origin.note);
+            checks.push(of_origin.check);
         }
-        Ok(())
+        let control = control.into_iter().chain(entries.iter().cloned());
+        let control = control.map(|write| (CONTROL_TABLE.to_owned(), write));
+        let checks = checks.into_iter().map(|check| (self.pointer.live.table(), check));
+        self.store.transact_across(control.chain(checks).collect(), self.usage).await
     }
 }
 

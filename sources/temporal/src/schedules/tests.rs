@@ -17,6 +17,11 @@ fn observed(cron: &str, paused: bool) -> ObservedSchedule {
     ObservedSchedule { id: "s".to_owned(), task, user: None, spec, paused, created_at: CREATED, next: None }
 }
 
+/// An observation that began then and took a second.
+const fn at(time: Timestamp) -> ObservationTime {
+    ObservationTime { asked_at: time, known_by: time.plus(1000) }
+}
+
 fn owner() -> (TaskId, UserId) {
     (TaskId::parse(TASK).unwrap(), UserId::parse(USER).unwrap())
 }
@@ -41,11 +46,11 @@ fn a_new_schedule_is_created_when_temporal_says_and_nothing_else_is_said() {
     let mut state = State::default();
     let (first, again) = (observed("0 9 * * *", true), observed("0 9 * * *", true));
 
-    let events = first.events(&state, owner(), NOW);
+    let events = first.events(&state, owner(), at(NOW));
 
-    assert_eq!(events, again.events(&state, owner(), NOW.plus(60_000)), "ids follow from the content");
+    assert_eq!(events, again.events(&state, owner(), at(NOW.plus(60_000))), "ids follow from the content");
     assert_eq!(fold(&mut state, &events), [("temporal.schedule.created".to_owned(), CREATED)]);
-    assert_eq!(first.events(&state, owner(), NOW), [""; 0]);
+    assert_eq!(first.events(&state, owner(), at(NOW)), [""; 0]);
 }
 
 #[test]
@@ -59,9 +64,9 @@ fn edits_and_pauses_both_ways_are_said_once() {
     ];
 
     for (schedule, expected) in steps {
-        let facts = schedule.events(&state, owner(), NOW);
+        let facts = schedule.events(&state, owner(), at(NOW));
         assert_eq!(kinds(&fold(&mut state, &facts)), expected);
-        assert_eq!(schedule.events(&state, owner(), NOW), [""; 0]);
+        assert_eq!(schedule.events(&state, owner(), at(NOW)), [""; 0]);
         let reading = readings::Schedule::of(&state);
         assert_eq!((reading.cron, reading.paused), (Some(schedule.spec.cron.as_str()), schedule.paused));
     }
@@ -74,7 +79,7 @@ fn a_pause_that_is_known_before_the_schedule_is_undone_if_it_runs() {
     let paused = message("temporal.schedule.paused", "s", NOW, &json!({ "schedule_id": "s" }));
     fold(&mut state, &[paused]);
 
-    let events = observed("0 9 * * *", false).events(&state, owner(), NOW);
+    let events = observed("0 9 * * *", false).events(&state, owner(), at(NOW));
 
     let facts = fold(&mut state, &events);
     assert_eq!(kinds(&facts), ["created", "unpaused"]);
@@ -84,21 +89,41 @@ fn a_pause_that_is_known_before_the_schedule_is_undone_if_it_runs() {
 
 /// Between the description and the look at what is known, the executor of commands may pause a schedule.
 #[test]
-fn nothing_is_said_of_what_is_known_from_a_later_time_than_the_description() {
+fn nothing_is_said_of_what_is_known_from_the_time_of_the_observation() {
     let mut state = State::default();
     let running = observed("0 9 * * *", false);
-    let events = running.events(&state, owner(), NOW);
+    let events = running.events(&state, owner(), at(NOW));
     fold(&mut state, &events);
     let paused = message("temporal.schedule.paused", "s", NOW.plus(1), &json!({ "schedule_id": "s" }));
     fold(&mut state, &[paused]);
 
-    assert_eq!(running.events(&state, owner(), NOW), [""; 0]);
+    assert_eq!(running.events(&state, owner(), at(NOW)), [""; 0]);
     assert!(running.differs_from(&state), "it must be looked at again");
 
-    let edited = observed("0 10 * * *", false).events(&state, owner(), NOW);
+    let edited = observed("0 10 * * *", false).events(&state, owner(), at(NOW));
     assert_eq!(fold(&mut state, &edited), [("temporal.schedule.updated".to_owned(), NOW)], "that is older");
-    let later = running.events(&state, owner(), NOW.plus(1));
+    let later = running.events(&state, owner(), at(NOW.plus(1)));
     assert_eq!(kinds(&fold(&mut state, &later)), ["updated", "unpaused"]);
+    assert!(!running.differs_from(&state));
+}
+
+/// By a clock that runs ahead, or a command for a task whose events are dated so.
+#[test]
+fn a_pause_that_is_dated_later_than_the_observation_is_undone_if_the_schedule_runs() {
+    let mut state = State::default();
+    let running = observed("0 9 * * *", false);
+    let events = running.events(&state, owner(), at(NOW));
+    fold(&mut state, &events);
+    let paused = message("temporal.schedule.paused", "s", NOW.plus(1001), &json!({ "schedule_id": "s" }));
+    fold(&mut state, &[paused]);
+
+    let events = running.events(&state, owner(), at(NOW));
+
+    assert_eq!(
+        fold(&mut state, &events),
+        [("temporal.schedule.unpaused".to_owned(), NOW.plus(1002))],
+        "later than what is known"
+    );
     assert!(!running.differs_from(&state));
 }
 
@@ -107,14 +132,14 @@ fn a_deletion_is_said_once_and_nothing_after_it() {
     let mut state = State::default();
     let schedule = observed("0 9 * * *", false);
     assert_eq!(deleted_event(&state, NOW), None, "a schedule that is not known");
-    let created = schedule.events(&state, owner(), NOW);
+    let created = schedule.events(&state, owner(), at(NOW));
     fold(&mut state, &created);
 
     let deleted = deleted_event(&state, NOW).unwrap();
 
     assert_eq!(kinds(&fold(&mut state, &[deleted])), ["deleted"]);
     assert_eq!(deleted_event(&state, NOW.plus(1)), None);
-    assert_eq!(observed("0 10 * * *", true).events(&state, owner(), NOW), [""; 0]);
+    assert_eq!(observed("0 10 * * *", true).events(&state, owner(), at(NOW)), [""; 0]);
 }
 
 /// A description as Temporal gives it.

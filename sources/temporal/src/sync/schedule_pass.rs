@@ -4,7 +4,7 @@ use super::{SeenSchedule, SyncError, SyncMemory, SyncReport, TemporalSync, count
 use crate::connection::TemporalError;
 use crate::message::timestamp;
 use crate::reads::ReadTemporal;
-use crate::schedules::{ObservedSchedule, after, deleted_event};
+use crate::schedules::{ObservationTime, ObservedSchedule, after, deleted_event};
 use futures::future::join_all;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -30,6 +30,8 @@ const CHUNK: usize = 50;
 const PARALLEL: usize = 8;
 /// Schedules that may take too long before the others are left to the next run.
 const LATE: usize = 3;
+/// The most by which the clock of another function runs ahead.
+const CLOCKS: i64 = 10_000;
 /// How long a schedule that has not changed is not looked at.
 const LOOK_AGAIN: i64 = HOUR;
 
@@ -97,6 +99,7 @@ impl<R: ReadTemporal> TemporalSync<R> {
         let now = (self.clock)();
         let (observed, failed) = self.describe(&ids, report).await;
         let known = read_known(reader, observed.iter().flat_map(entities)).await?;
+        let time = ObservationTime { asked_at: now, known_by: (self.clock)().plus(CLOCKS) };
         let (mut events, mut done) = (Vec::new(), HashMap::new());
         for schedule in &observed {
             let state_of = |entity| known.get(&keys::entity(&entity)).cloned().unwrap_or_default();
@@ -123,10 +126,10 @@ impl<R: ReadTemporal> TemporalSync<R> {
             if let Some(seen) = seen {
                 own.merge(seen.state.clone());
             }
-            let new = schedule.events(&own, (task, user), now);
+            let new = schedule.events(&own, (task, user), time);
             let own = after(own, &new);
             events.extend(new);
-            // Where what is known is later than what Temporal said, it is looked at again in the next run.
+            // Where what is known may be later than what Temporal said, it is looked at again in the next run.
             if !schedule.differs_from(&own) {
                 done.insert(schedule.id.as_str(), own);
             }

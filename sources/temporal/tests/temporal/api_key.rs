@@ -20,10 +20,12 @@ use torale_testkit::switches;
 
 const KEY: &str = "key-of-the-namespace";
 const NAMESPACE: &str = "example.a1b2c";
+/// The first call of each connection: what the server can do.
+pub(crate) const FIRST: &str = "GetSystemInfo";
 /// Where the process that a test starts finds the server.
 const ADDRESS: &str = "TORALE_TEMPORAL_API_KEY_AT";
 
-fn settings(address: &str, api_key: Option<&str>) -> TemporalSettings {
+pub(crate) fn settings(address: &str, api_key: Option<&str>) -> TemporalSettings {
     TemporalSettings {
         address: address.to_owned(),
         namespace: NAMESPACE.to_owned(),
@@ -34,7 +36,11 @@ fn settings(address: &str, api_key: Option<&str>) -> TemporalSettings {
 
 /// The calls that came: each method with the metadata `authorization` and `temporal-namespace`.
 #[derive(Debug, Clone, Default)]
-struct Calls(Arc<Mutex<Vec<[String; 3]>>>);
+pub(crate) struct Calls {
+    noted: Arc<Mutex<Vec<[String; 3]>>>,
+    /// The gRPC status that calls are answered with, and over how many connections; success over all others.
+    refusal: Arc<Mutex<(&'static str, usize)>>,
+}
 
 impl Calls {
     fn note(&self, request: &http::request::Parts) {
@@ -44,22 +50,40 @@ impl Calls {
             value.unwrap_or("none").to_owned()
         };
         let call = [method, metadata("authorization"), metadata("temporal-namespace")];
-        self.0.lock().unwrap().push(call);
+        self.noted.lock().unwrap().push(call);
     }
 
     fn noted(&self) -> BTreeSet<[String; 3]> {
-        self.0.lock().unwrap().iter().cloned().collect()
+        self.noted.lock().unwrap().iter().cloned().collect()
+    }
+
+    /// How many calls of a method came.
+    pub(crate) fn of(&self, method: &str) -> usize {
+        self.noted.lock().unwrap().iter().filter(|call| call[0] == method).count()
+    }
+
+    /// From now on, calls over the first connections are answered with this gRPC status, but for a connection's first.
+    pub(crate) fn refuse(&self, status: &'static str, connections: usize) {
+        *self.refusal.lock().unwrap() = (status, connections);
     }
 
     /// Answers each call of a connection with an empty message.
     async fn serve(self, io: impl AsyncRead + AsyncWrite + Unpin) {
+        let before = self.of(FIRST);
         let mut connection = h2::server::Builder::new().handshake::<_, &[u8]>(io).await.unwrap();
         // It ends with an error where the client drops it.
         while let Some(Ok((request, mut respond))) = connection.accept().await {
             let (parts, mut body) = request.into_parts();
             self.note(&parts);
             tokio::spawn(async move { while let Some(Ok(_)) = body.data().await {} });
-            let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+            let head = Response::builder().header("content-type", "application/grpc");
+            let (status, connections) = *self.refusal.lock().unwrap();
+            if before < connections && !parts.uri.path().ends_with(FIRST) {
+                let refused = head.header("grpc-status", status).body(()).unwrap();
+                respond.send_response(refused, true).unwrap();
+                continue;
+            }
+            let head = head.body(()).unwrap();
             let mut answer = respond.send_response(head, false).unwrap();
             answer.send_data(&[0; 5], false).unwrap();
             let status = [("grpc-status".parse().unwrap(), HeaderValue::from_static("0"))];
@@ -69,7 +93,7 @@ impl Calls {
 }
 
 /// A server on an address of this machine, with TLS or without: its port, the calls that come, and its certificate.
-async fn start(on: &str, with_tls: bool) -> (u16, Calls, String) {
+pub(crate) async fn start(on: &str, with_tls: bool) -> (u16, Calls, String) {
     let (acceptor, certificate) = acceptor();
     let listener = TcpListener::bind((on, 0)).await.unwrap();
     let (port, calls) = (listener.local_addr().unwrap().port(), Calls::default());
@@ -111,7 +135,7 @@ fn calls_with(authorization: &str) -> BTreeSet<[String; 3]> {
         "PatchSchedule",
     ];
     let all = of_namespace.map(|method| [method, authorization, NAMESPACE]).into_iter();
-    all.chain([["GetSystemInfo", authorization, "none"]]).map(|call| call.map(str::to_owned)).collect()
+    all.chain([[FIRST, authorization, "none"]]).map(|call| call.map(str::to_owned)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

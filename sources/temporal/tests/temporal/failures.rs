@@ -5,7 +5,7 @@ use crate::fake::{EPOCH, Synced, refused, task_id};
 use serde_json::json;
 use std::sync::atomic::{AtomicI64, Ordering};
 use temporalio_client::tonic::Code;
-use torale_domain::values::time::Timestamp;
+use torale_domain::values::time::{HOUR, Timestamp};
 use torale_platform::store::Usage;
 use torale_platform::store::temporal::TemporalSyncState;
 use torale_temporal::connection::TemporalError;
@@ -423,4 +423,20 @@ async fn a_pause_right_after_the_description_is_not_undone_and_the_schedule_is_l
     assert_eq!(synced.run().await.1, [""; 0]);
 
     assert_eq!(synced.run().await.1, ["schedule.unpaused 1"], "it does run, also a moment later");
+}
+
+/// By a clock that runs ahead: for as long as it does, nothing that Temporal says would be believed.
+#[tokio::test]
+async fn a_pause_that_is_dated_in_the_future_is_undone_in_the_next_run_if_the_schedule_runs() {
+    let mut synced = Synced::start().await;
+    synced.sync.temporal.set(&schedule(1), false, 5);
+    assert_eq!(synced.run().await.1, ["schedule.created 1"]);
+    synced.restart();
+    let data = json!({ "schedule_id": schedule(1) });
+    let paused = event_about(&schedule(1), "temporal.schedule.paused", data).at(NOW.plus(HOUR));
+    synced.stack.consume(&[paused.message()]).await;
+
+    assert_eq!(synced.run().await.1, ["schedule.unpaused 1"]);
+
+    assert_eq!(synced.run().await.1, [""; 0]);
 }

@@ -9,6 +9,7 @@
 )]
 
 mod api_key;
+mod connections;
 mod failures;
 mod fake;
 mod real;

@@ -2,18 +2,20 @@
 //! on.
 
 use crate::executor::{ban, body, executor_of, invoke_until, pause, pause_of, set};
-use command_executor::Executor;
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::pause::PauseSchedules;
-use command_executor::rest::{REST, UNANSWERED};
+use command_executor::rest::{REST, TemporalRest, UNANSWERED};
 use command_executor::temporal::{Code, TemporalError};
+use command_executor::{CommandFailure, CommandOutcome, Executor};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tokio::time::{Duration, Instant, sleep};
+use torale_domain::deactivation::commands::Command;
 use torale_domain::values::ids::ClerkUserId;
 use torale_platform::config::COMMAND_TIMEOUT;
 use torale_platform::queue::MessageQueue;
+use torale_platform::sqs::QueueMessage;
 use torale_testkit::logs::LogBuffer;
 use torale_testkit::sqs::FakeSqs;
 
@@ -33,6 +35,7 @@ enum Failure {
 struct Outside {
     failing: Arc<Mutex<BTreeMap<String, Failure>>>,
     failing_for_all: Arc<Mutex<Option<Failure>>>,
+    takes: Arc<Mutex<Duration>>,
     calls: Arc<Mutex<Vec<String>>>,
     banned: Arc<Mutex<Vec<String>>>,
 }
@@ -55,6 +58,11 @@ impl Outside {
         *self.failing_for_all.lock().unwrap() = None;
     }
 
+    /// Each call takes so long.
+    fn takes(&self, time: Duration) {
+        *self.takes.lock().unwrap() = time;
+    }
+
     /// The schedules that Temporal was called for since this was last called.
     fn calls(&self) -> Vec<String> {
         std::mem::take(&mut self.calls.lock().unwrap())
@@ -66,6 +74,8 @@ impl PauseSchedules for Outside {
 
     async fn pause(&self, schedule: &str, _note: &str) -> Result<bool, TemporalError> {
         self.calls.lock().unwrap().push(schedule.to_owned());
+        let time = *self.takes.lock().unwrap();
+        sleep(time).await;
         let of_this = self.failing.lock().unwrap().get(schedule).copied();
         let failure = of_this.or(*self.failing_for_all.lock().unwrap());
         match failure {
@@ -89,6 +99,21 @@ impl BanUsers for Outside {
 
 async fn invoke(executor: &Executor<Outside, Outside, MessageQueue>, bodies: &[String]) -> BTreeSet<String> {
     invoke_until(executor, bodies, torale_platform::clock::system().millis() + 60_000).await
+}
+
+/// The time for a batch: that of the function, without what is reserved for the response.
+const BATCH_TIME: Duration = Duration::from_secs(29);
+
+/// What becomes of a command that is received for the n-th time.
+async fn deliver(
+    executor: &Executor<Outside, Outside, MessageQueue>,
+    command: &Command,
+    received: u32,
+) -> Result<CommandOutcome, CommandFailure> {
+    let message = QueueMessage { id: "m".to_owned(), body: body(command), sent_at: None, received };
+    let until = Instant::now() + BATCH_TIME;
+    let (_, outcome) = executor.execute_all(std::slice::from_ref(&message), until).await.remove(0);
+    outcome
 }
 
 /// Types, subjects and ids of the events that were published.
@@ -163,7 +188,9 @@ async fn executor_bans_without_delay_while_temporal_does_not_answer_pauses() {
         let (executor, log) = (outside.executor(&events), LogBuffer::new());
         outside.fails_for_all(failure);
         let pauses = vec![body(&pause()); 8];
-        assert_eq!(invoke(&executor, &pauses).await.len(), 8, "{failure:?}");
+        for _ in 0..UNANSWERED {
+            assert_eq!(invoke(&executor, &pauses).await.len(), 8, "{failure:?}");
+        }
         assert!(!outside.calls().is_empty(), "{failure:?}: until it was noticed");
 
         let (started, guard) = (Instant::now(), tracing::subscriber::set_default(log.subscriber()));
@@ -231,4 +258,60 @@ async fn executor_goes_on_calling_temporal_that_answers_with_errors_or_is_late_n
         assert_eq!(invoke(&executor, &[body(&pause_of(&["stuck"]))]).await, set(&["0"]));
         assert_eq!(invoke(&executor, &[body(&pause_of(&["sound"]))]).await, set(&[]));
     }
+}
+
+/// Schedules that time out at the same time are one sign that Temporal does not answer, not several.
+#[tokio::test(start_paused = true)]
+async fn executor_goes_on_calling_temporal_when_several_schedules_of_a_task_time_out_together() {
+    let (outside, events) = (Outside::default(), FakeSqs::default());
+    let executor = outside.executor(&events);
+    let stuck = ["a", "b", "c"];
+    outside.fails_for(&stuck, Failure::TimesOut);
+
+    for _ in 0..10 {
+        assert_eq!(invoke(&executor, &[body(&pause_of(&stuck))]).await, set(&["0"]));
+        assert_eq!(invoke(&executor, &[body(&pause_of(&["sound"]))]).await, set(&[]));
+    }
+}
+
+/// Of two calls that overlap, the one that was answered last says how Temporal is.
+#[tokio::test(start_paused = true)]
+async fn executor_calls_temporal_again_as_soon_as_it_answers_a_call_that_began_before_the_rest() {
+    let rest = TemporalRest::default();
+    let began = Instant::now();
+    for _ in 0..UNANSWERED {
+        rest.note_call(Instant::now(), false);
+    }
+    assert!(rest.is_on());
+
+    rest.note_call(began, true);
+
+    assert!(!rest.is_on());
+}
+
+/// Ten rounds of eight calls of three seconds are more than a batch's time: what was paused by then is confirmed, and
+/// each delivery begins with others.
+#[tokio::test(start_paused = true)]
+async fn executor_confirms_what_it_has_paused_of_a_task_whose_schedules_take_more_than_a_batchs_time() {
+    let (outside, events) = (Outside::default(), FakeSqs::default());
+    let (executor, all) = (outside.executor(&events), named(80));
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let (command, mut confirmed) = (pause_of(&all), BTreeSet::new());
+    outside.takes(Duration::from_secs(3));
+
+    for received in 1..=3 {
+        let before = events.taken().len();
+        let outcome = deliver(&executor, &command, received).await;
+
+        assert!(matches!(outcome, Err(CommandFailure::OutOfTime)), "{outcome:?}");
+        let new = published(&events).split_off(before);
+        assert!(new.iter().all(|(kind, ..)| kind == "ai.torale.temporal.schedule.paused"), "{new:?}");
+        let new: BTreeSet<String> = new.into_iter().map(|(_, subject, _)| subject).collect();
+        assert_eq!(new, BTreeSet::from_iter(outside.calls()), "those that are paused, all of them");
+        confirmed.extend(new);
+    }
+
+    assert_eq!(confirmed, set(&all));
+    outside.takes(Duration::from_secs(1));
+    assert!(matches!(deliver(&executor, &command, 4).await, Ok(CommandOutcome::CarriedOut)));
 }

@@ -4,13 +4,15 @@ use super::{USER, deactivate, outbox, reactivate, relay, sent, task_id, user_wit
 use deactivate_user::DeactivateUser;
 use reactivate_user::ReactivateUser;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 use torale_domain::deactivation::commands::Command;
 use torale_domain::storage::item::Key;
 use torale_domain::storage::keys::{self, CONTROL_TABLE};
 use torale_domain::values::ids::{EntityKey, TaskId, UserId};
+use torale_domain::values::time::DAY;
 use torale_platform::consume::Consumer;
-use torale_testkit::events::{EventBuilder, IntoMessages, task, user};
+use torale_testkit::events::{EventBuilder, IntoMessages, identity, task, user};
 use torale_testkit::interceptor::{Interceptor, StoreCall};
 use torale_testkit::request::patch;
 use torale_testkit::scenario::Scenario;
@@ -36,15 +38,17 @@ async fn two_deactivated() -> Scenario {
     scenario
 }
 
+/// Whether a store call puts something into the outbox.
+fn puts_an_outbox_entry(call: &StoreCall<'_>) -> bool {
+    let is_write = ["PutItem", "TransactWriteItems"].contains(&call.operation);
+    is_write && call.json().to_string().contains(&format!(r#"{{"S":"{}"}}"#, keys::OUTBOX))
+}
+
 /// What happens before a store call that puts something into the outbox, the first time.
 fn before_an_outbox_entry(happens: impl Fn() + Send + Sync + 'static) -> Interceptor {
     let is_first = AtomicBool::new(true);
-    let puts = |call: &StoreCall<'_>| {
-        let is_write = ["PutItem", "TransactWriteItems"].contains(&call.operation);
-        is_write && call.json().to_string().contains(&format!(r#"{{"S":"{}"}}"#, keys::OUTBOX))
-    };
     Interceptor::before(move |call| {
-        if puts(call) && is_first.swap(false, Ordering::SeqCst) {
+        if puts_an_outbox_entry(call) && is_first.swap(false, Ordering::SeqCst) {
             happens();
         }
         Ok(())
@@ -149,5 +153,92 @@ async fn late_rule_looks_again_at_a_user_who_changes_at_the_same_moment() {
     let outcome = stack::consume(&consumer, &stack::messages(&late_task().into_messages())).await;
 
     assert_eq!((outcome.late_entries, outcome.failed), (1, Vec::new()));
+    assert_eq!(outbox(&scenario).await, 1);
+}
+
+/// Several consumers have late tasks of the same user, and each transaction of one comes after one of another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn late_rule_is_not_given_up_while_other_consumers_stop_tasks_of_the_same_user() {
+    let scenario = user_with(0, 0).await;
+    deactivate(&scenario, &scenario.commands).await;
+    relay(&scenario, &scenario.commands).await;
+    let (other, transactions) = (Arc::new(scenario.consumer()), AtomicU64::new(0));
+    let store = scenario.store_with(Interceptor::before(move |call| {
+        let number = if puts_an_outbox_entry(call) { transactions.fetch_add(1, Ordering::SeqCst) } else { 8 };
+        if number < 8 {
+            let batch = task(&task_id(1000 + u128::from(number))).created(USER, "late").into_messages();
+            let (consumer, batch) = (Arc::clone(&other), stack::messages(&batch));
+            let outcome = meanwhile(move || async move { stack::consume(&consumer, &batch).await });
+            assert_eq!((outcome.late_entries, outcome.failed), (1, Vec::new()));
+        }
+        Ok(())
+    }));
+
+    let late: Vec<_> = (100..220).map(|n| task(&task_id(n)).created(USER, "late")).collect();
+    let outcome =
+        stack::consume(&Consumer::new(store, || NOW), &stack::messages(&late.into_messages())).await;
+
+    assert_eq!((outcome.late_entries, outcome.failed), (120, Vec::new()));
+    assert!(outbox(&scenario).await >= 120 + 3);
+}
+
+/// As when the store has no capacity left for a moment.
+#[tokio::test]
+async fn late_rule_is_tried_again_when_the_store_refuses_a_transaction() {
+    let scenario = two_deactivated().await;
+    let is_first = AtomicBool::new(true);
+    let store = scenario.store_with(Interceptor::before(move |call| {
+        match puts_an_outbox_entry(call) && is_first.swap(false, Ordering::SeqCst) {
+            true => Err("no capacity".into()),
+            false => Ok(()),
+        }
+    }));
+
+    let batch = (task(&task_id(60)).resumed(), late_task()).into_messages();
+    let outcome = stack::consume(&Consumer::new(store, || NOW), &stack::messages(&batch)).await;
+
+    assert_eq!((outcome.late_entries, outcome.failed), (2, Vec::new()));
+    assert_eq!(outbox(&scenario).await, 2);
+}
+
+/// Before each transaction over links of the other user, that user changes.
+fn links_in_conflict(scenario: &Scenario) -> Interceptor {
+    let is_of_links = |call: &StoreCall<'_>| {
+        let body = String::from_utf8_lossy(call.body);
+        call.operation == "TransactWriteItems" && body.contains(&format!("y#{OTHER}"))
+    };
+    let without_links = Interceptor::before(move |call| match is_of_links(call) {
+        true => Err("no link from here".into()),
+        false => Ok(()),
+    });
+    let other = Arc::new(Consumer::new(scenario.store_with(without_links), || NOW));
+    let changes = AtomicI64::new(0);
+    Interceptor::before(move |call| {
+        if is_of_links(call) {
+            let number = changes.fetch_add(1, Ordering::SeqCst);
+            let email = user(OTHER).updated().with("email", format!("{number}@example.com"));
+            let changed = email.at(NOW.plus(number - DAY)).into_messages();
+            let (consumer, batch) = (Arc::clone(&other), stack::messages(&changed));
+            let outcome = meanwhile(move || async move { stack::consume(&consumer, &batch).await });
+            assert_eq!(outcome.without_effect, 0);
+        }
+        Ok(())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn late_rule_stops_tasks_of_a_batch_whose_links_take_all_of_its_time() {
+    let scenario = user_with(0, 0).await;
+    let other = user(OTHER).created().with("clerk_user_id", "user_other").at(NOW.plus(-2 * DAY));
+    scenario.receives(other).await;
+    deactivate(&scenario, &scenario.commands).await;
+    relay(&scenario, &scenario.commands).await;
+    let consumer = Consumer::new(scenario.store_with(links_in_conflict(&scenario)), || NOW);
+
+    let batch = (identity("user_other").updated().with("email", "new@example.com"), late_task());
+    let batch = stack::messages(&batch.into_messages());
+    let outcome = stack::consume_within(&consumer, &batch, Duration::from_secs(3)).await;
+
+    assert_eq!((outcome.late_entries, outcome.failed), (1, vec!["0".to_owned()]));
     assert_eq!(outbox(&scenario).await, 1);
 }
