@@ -112,7 +112,7 @@ begin
   if found then -- a user who comes back under the id of a deleted row
     version.changed_at := greatest(own_time($1, r), version.changed_at + interval '1 ms');
   end if;
-  for emitted in select * from row_events($1, r, owner_of($1, r), version) loop
+  for emitted in select * from row_events($1, r, owner_of($1, r), version, null) loop
     if emitted.event is not null then
       insert into outbox (event) values (emitted.event);
     elsif emitted.part = 'problem' then
@@ -270,12 +270,18 @@ declare
   stop timestamptz := time_to_stop(clock_timestamp(), 0.8, 0.05);
   give_up timestamptz := time_to_stop(clock_timestamp(), 0.9, 0.07);
   relation text := tg_argv[0];
+  -- As `json`, which holds whatever a column of that type does: a row that jsonb refuses shall fail by itself.
   pairs text := case tg_op
-    when 'INSERT' then 'select null::jsonb, to_jsonb(n) from new_rows n'
-    when 'UPDATE' then 'select to_jsonb(o), to_jsonb(n) from old_rows o full join new_rows n on n.id = o.id'
-    when 'DELETE' then 'select to_jsonb(o), null::jsonb from old_rows o'
-    else format('select to_jsonb(t), null::jsonb from %s %I.%I t', only_of(tg_relid), tg_table_schema, tg_table_name)
+    when 'INSERT' then 'select null::json, row_to_json(n), n.id::text from new_rows n'
+    when 'UPDATE' then 'select row_to_json(o), row_to_json(n), coalesce(n.id, o.id)::text '
+      'from old_rows o full join new_rows n on n.id = o.id'
+    when 'DELETE' then 'select row_to_json(o), null::json, o.id::text from old_rows o'
+    else format('select row_to_json(t), null::json, t.id::text from %s %I.%I t',
+      only_of(tg_relid), tg_table_schema, tg_table_name)
   end;
+  unread_was json;
+  unread json;
+  key text;
   was jsonb;
   r jsonb;
 begin
@@ -292,17 +298,22 @@ begin
       when 'UPDATE' then perform record_before(stop, give_up, relation, tg_op, to_jsonb(o), to_jsonb(n))
         from old_rows o full join new_rows n on n.id = o.id;
       when 'DELETE' then perform record_before(stop, give_up, relation, tg_op, to_jsonb(o), null) from old_rows o;
-      else execute format('select record_before($1, $2, $3, $4, p.*) from (%s) p', pairs)
+      else execute format('select record_before($1, $2, $3, $4, was::jsonb, r::jsonb) from (%s) p (was, r)', pairs)
         using stop, give_up, relation, tg_op;
     end case;
   exception when others then
     begin
-      for was, r in execute pairs loop
+      for unread_was, unread, key in execute pairs loop
         exit when clock_timestamp() >= give_up;
+        was := null;
+        r := null;
         begin
+          was := unread_was::jsonb;
+          r := unread::jsonb;
           perform record_before(stop, give_up, relation, tg_op, was, r);
         exception when others then
-          perform note_unrecorded(relation, tg_op, coalesce(r, was)->>'id', unrecorded(was, r), noted_at(relation, was),
+          perform note_unrecorded(relation, tg_op, key,
+            case when r is null and unread is not null then 'row' else unrecorded(was, r) end, noted_at(relation, was),
             sqlstate || ' ' || sqlerrm);
         end;
       end loop;

@@ -58,6 +58,17 @@ pub(crate) async fn collect(db: &Database) -> Vec<String> {
     sink.events.into_inner().unwrap()
 }
 
+/// What a dry run counts.
+pub(crate) async fn dry_run(db: &Database) -> BackfillProgress {
+    counted(db, &BackfillMeter::default()).await
+}
+
+async fn counted(db: &Database, meter: &BackfillMeter) -> BackfillProgress {
+    let mut progress = BackfillProgress::unsaved();
+    backfill::run(&db.source(), &BackfillSink::Nowhere, &mut progress, meter, clock::system).await.unwrap();
+    progress
+}
+
 const TABLES: [&str; 5] = ["users", "api_keys", "tasks", "task_executions", "notification_sends"];
 
 /// Rows with every kind of value, by chance.
@@ -161,9 +172,8 @@ async fn a_dry_run_counts_and_says_what_can_not_become_an_event() {
         n = id(2)
     ));
 
-    let mut progress = BackfillProgress::unsaved();
     let meter = BackfillMeter::default();
-    backfill::run(&db.source(), &BackfillSink::Nowhere, &mut progress, &meter, clock::system).await.unwrap();
+    let progress = counted(&db, &meter).await;
 
     let (users, tasks) = (&progress.tables()["users"], &progress.tables()["tasks"]);
     assert_eq!((users.rows, users.events, tasks.rows, tasks.events), (2, 1, 2, 2));
