@@ -18,6 +18,7 @@ use torale_source::backfill::{
     self, BackfillMeter, BackfillOutcome, BackfillProgress, BackfillSink, EventSink,
 };
 use torale_source::generation::{build_and_promote, promote};
+use torale_source::pages::TableSnapshot;
 use torale_testkit::sqs::FakeSqs;
 use torale_testkit::stack::{Stack, consume, messages};
 
@@ -184,6 +185,21 @@ async fn a_dry_run_counts_and_says_what_can_not_become_an_event() {
     );
     assert_eq!(tasks.notes["search_query is cut to 500 characters"].count, 1);
     assert_eq!((meter.rows(), meter.total()), (4, 4));
+}
+
+/// As of a table that was never analysed, or is partitioned: PostgreSQL has no estimate of a view's rows either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_an_estimate_is_counted_up_to_some_millions() {
+    let Some(db) = Database::with(
+        "CREATE VIEW users AS SELECT a AS id FROM generate_series(1, 5100) a, generate_series(1, 1000) b",
+    ) else {
+        return;
+    };
+    db.install(&["triggers=off"]);
+
+    let tables = TableSnapshot::take(&db.source()).await.unwrap().tables().await.unwrap();
+
+    assert_eq!(tables.iter().map(|table| table.rows).collect::<Vec<_>>(), [5_000_001]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
