@@ -126,6 +126,19 @@ fn hours_can_be_chosen() {
     assert_eq!(hours("2026-03-31T10:30:00Z", "2026-03-31T11:00:00Z"), 2, "not a full hour");
 }
 
+/// No hour is checked between them, and that is no verdict.
+#[test]
+fn hours_in_the_wrong_order_are_refused() {
+    let folder = Folder::new("swapped");
+    folder.write(&export());
+    let (nine, ten) = ("2026-03-31T09:00:00Z", "2026-03-31T10:00:00Z");
+    for to in [nine, ten] {
+        let (status, out, error) = folder.run(&[&EXPORT[..], &["--from", ten, "--to", to]].concat());
+        assert_eq!((status, out.as_str()), (2, ""), "{error}");
+        assert!(error.contains("--from must be before --to"), "{error}");
+    }
+}
+
 #[test]
 fn what_cannot_be_checked_is_no_verdict() {
     let folder = Folder::new("unreadable");
