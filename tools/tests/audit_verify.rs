@@ -139,6 +139,19 @@ fn hours_in_the_wrong_order_are_refused() {
     }
 }
 
+/// As of `cargo audit-verify ... | head -1`. It is no success either: nobody has seen the verdict.
+#[test]
+fn a_reader_of_the_output_that_is_gone_is_no_panic() {
+    let folder = Folder::new("closed");
+    folder.write(&export());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-verify"));
+    let output = command.current_dir(&folder.0).args(EXPORT).stdout(writer).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), error.as_str()), (Some(141), ""));
+}
+
 #[test]
 fn what_cannot_be_checked_is_no_verdict() {
     let folder = Folder::new("unreadable");
