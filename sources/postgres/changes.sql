@@ -112,7 +112,7 @@ begin
   if found then -- a user who comes back under the id of a deleted row
     version.changed_at := greatest(own_time($1, r), version.changed_at + interval '1 ms');
   end if;
-  for emitted in select * from row_events($1, r, owner_of($1, r), version) loop
+  for emitted in select * from row_events($1, r, owner_of($1, r), version, null) loop
     if emitted.event is not null then
       insert into outbox (event) values (emitted.event);
     elsif emitted.part = 'problem' then
@@ -263,6 +263,29 @@ create or replace function only_of(platform oid) returns text language sql stabl
   select case when c.relkind = 'p' then '' else 'only' end from pg_catalog.pg_class c where c.oid = platform
 $$;
 
+-- The query for a statement's rows before and after, and their keys. As `json`, which holds whatever a column of that
+-- type does: a row that jsonb refuses shall fail by itself.
+--
+-- A trigger of the platform may have changed these rows again. The statement that it executed is recorded first; so the
+-- one that fired it, which is `overtaken`, is recorded with the rows as they are now, or those would lose. A row that
+-- is gone or back by now was recorded so.
+create or replace function rows_of(operation text, platform regclass, overtaken boolean)
+returns text language sql stable as $$
+  select format(case operation || case when overtaken then ' overtaken' else '' end
+    when 'INSERT' then 'select null::json, row_to_json(n), n.id::text from new_rows n'
+    when 'INSERT overtaken' then 'select null::json, row_to_json(t), t.id::text from new_rows n join %2$s t on t.id = n.id'
+    when 'UPDATE' then 'select row_to_json(o), row_to_json(n), coalesce(n.id, o.id)::text '
+      'from old_rows o full join new_rows n on n.id = o.id'
+    when 'UPDATE overtaken' then 'select row_to_json(o), row_to_json(t), coalesce(t.id, o.id)::text '
+      'from old_rows o full join new_rows n on n.id = o.id left join %2$s t on t.id = n.id '
+      'where t.id is not null or n.id is null'
+    when 'DELETE' then 'select row_to_json(o), null::json, o.id::text from old_rows o'
+    when 'DELETE overtaken' then 'select row_to_json(o), null::json, o.id::text from old_rows o '
+      'where not exists (select from %2$s t where t.id = o.id)'
+    else 'select row_to_json(t), null::json, t.id::text from %1$s %2$s t'
+  end, only_of(platform), platform)
+$$;
+
 -- The triggers' function. It runs once a statement, with the rights of the schema's owner; whatever fails in it is
 -- noted, and the platform's statement goes on. If the statement's rows can't be recorded together, each is by itself.
 create or replace function capture() returns trigger language plpgsql security definer set timezone = 'UTC' as $$
@@ -270,12 +293,13 @@ declare
   stop timestamptz := time_to_stop(clock_timestamp(), 0.8, 0.05);
   give_up timestamptz := time_to_stop(clock_timestamp(), 0.9, 0.07);
   relation text := tg_argv[0];
-  pairs text := case tg_op
-    when 'INSERT' then 'select null::jsonb, to_jsonb(n) from new_rows n'
-    when 'UPDATE' then 'select to_jsonb(o), to_jsonb(n) from old_rows o full join new_rows n on n.id = o.id'
-    when 'DELETE' then 'select to_jsonb(o), null::jsonb from old_rows o'
-    else format('select to_jsonb(t), null::jsonb from %s %I.%I t', only_of(tg_relid), tg_table_schema, tg_table_name)
-  end;
+  -- Whether a trigger of the platform has changed rows of this table before, in this transaction.
+  overtaken boolean := coalesce(current_setting('torale_source.nested_' || relation, true), '') = 'on';
+  readable boolean := true;
+  has_rows boolean;
+  unread_was json;
+  unread json;
+  key text;
   was jsonb;
   r jsonb;
 begin
@@ -283,26 +307,39 @@ begin
     return null; -- of their deletion there is no event
   end if;
   begin
+    if overtaken then
+      readable := has_table_privilege(tg_relid, 'select') and not row_security_active(tg_relid);
+    end if;
+    if tg_op in ('INSERT', 'UPDATE') and not readable then
+      perform note_unrecorded(relation, tg_op, n.id::text, 'state', clock_timestamp(),
+        '42501 a trigger may have changed the row again, and the table can''t be read') from new_rows n;
+      return null;
+    end if;
     if tg_op = 'DELETE' and relation not in ('users', 'tasks', 'api_keys') then
       delete from row_versions v using old_rows o where v.relation = tg_argv[0] and v.key = o.id::text;
       return null; -- nor of these; a cascade may delete very many
     end if;
-    case tg_op
+    case (case when overtaken then 'ROWS AS THEY ARE' else tg_op end)
       when 'INSERT' then perform record_before(stop, give_up, relation, tg_op, null, to_jsonb(n)) from new_rows n;
       when 'UPDATE' then perform record_before(stop, give_up, relation, tg_op, to_jsonb(o), to_jsonb(n))
         from old_rows o full join new_rows n on n.id = o.id;
       when 'DELETE' then perform record_before(stop, give_up, relation, tg_op, to_jsonb(o), null) from old_rows o;
-      else execute format('select record_before($1, $2, $3, $4, p.*) from (%s) p', pairs)
-        using stop, give_up, relation, tg_op;
+      else execute format('select record_before($1, $2, $3, $4, was::jsonb, r::jsonb) from (%s) p (was, r)',
+        rows_of(tg_op, tg_relid, overtaken and readable)) using stop, give_up, relation, tg_op;
     end case;
   exception when others then
     begin
-      for was, r in execute pairs loop
+      for unread_was, unread, key in execute rows_of(tg_op, tg_relid, overtaken and readable) loop
         exit when clock_timestamp() >= give_up;
+        was := null;
+        r := null;
         begin
+          was := unread_was::jsonb;
+          r := unread::jsonb;
           perform record_before(stop, give_up, relation, tg_op, was, r);
         exception when others then
-          perform note_unrecorded(relation, tg_op, coalesce(r, was)->>'id', unrecorded(was, r), noted_at(relation, was),
+          perform note_unrecorded(relation, tg_op, key,
+            case when r is null and unread is not null then 'row' else unrecorded(was, r) end, noted_at(relation, was),
             sqlstate || ' ' || sqlerrm);
         end;
       end loop;
@@ -316,6 +353,17 @@ begin
       raise warning 'torale source: a % of % is not in the outbox: % %', tg_op, relation, sqlstate, sqlerrm;
     end;
   end;
+  -- Not in the block above, which undoes a setting too if it fails.
+  if pg_trigger_depth() > 1 and tg_op <> 'TRUNCATE' and not overtaken then
+    begin
+      execute format('select exists (%s)', rows_of(tg_op, tg_relid, false)) into has_rows;
+      if has_rows then
+        perform set_config('torale_source.nested_' || relation, 'on', true);
+      end if;
+    exception when others then
+      perform note(relation, tg_op, null, sqlstate || ' ' || sqlerrm);
+    end;
+  end if;
   if clock_timestamp() >= give_up then
     perform note(relation, tg_op, null, '57014 the statement_timeout left no time to note every row');
   end if;

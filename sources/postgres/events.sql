@@ -259,15 +259,19 @@ end
 $$;
 
 -- The events that say all of a row, as the trigger emits them for a new row and the backfill for any, and in `problem`
--- what they do not say. `version` is what row_versions has of the row, or null.
-create or replace function row_events(relation text, r jsonb, owner text, version row_versions)
+-- what they do not say. `version` is what row_versions has of the row, or null. A row that is not read yet is `unread`:
+-- a column of the type `json` may hold "\u0000", which jsonb refuses.
+create or replace function row_events(relation text, r jsonb, owner text, version row_versions, unread json)
 returns table (event text, part text, problem text) language plpgsql stable as $$
 declare
-  changed timestamptz := greatest(own_time(relation, r), version.changed_at);
+  changed timestamptz;
   created timestamptz;
   fact fact;
   stamp timestamptz;
 begin
+  -- What the declarations compute, the handler below does not cover.
+  r := coalesce(r, unread::jsonb);
+  changed := greatest(own_time(relation, r), version.changed_at);
   foreach fact in array row_facts(relation, r, owner) loop
     stamp := coalesce(fact.at, changed);
     if fact.part = 'created' then
@@ -294,6 +298,8 @@ exception when others then -- a value that no rule expects spoils its own row on
   return next;
 end
 $$;
+-- That of an earlier version, which nothing calls any more.
+drop function if exists row_events(text, jsonb, text, row_versions);
 
 -- The next rows of a table after a key, in the order of their ids, each with its events and with what these do not say;
 -- a row of which there is nothing to say has one result row without either. Only the columns that matter are read.
@@ -315,7 +321,7 @@ begin
   return query execute format('select x.id::text, e.event, e.part, e.problem '
     'from (select %1$s from %2$s where $1 is null or id > $1::%3$s order by id limit $2) x '
     'left join row_versions v on v.relation = %4$L and v.key = x.id::text %5$s '
-    'left join lateral row_events(%4$L, to_jsonb(x), %6$s, v) e on true order by x.id',
+    'left join lateral row_events(%4$L, null, %6$s, v, row_to_json(x)) e on true order by x.id',
     columns, platform, id_type, relation,
     case when has_owner
       then format('left join %I.%I t on t.id = x.task_id', tasks.platform_schema, tasks.platform_table) end,

@@ -185,11 +185,13 @@ begin
   if to_regclass(format('%I.%I', platform, configured('tasks'))) is null then
     return;
   end if;
+  -- Only `user_id` is read: another column may hold what jsonb refuses. Where the table has none, it is that of `none`.
   execute format($function$
     create or replace function owner_of(relation text, r jsonb) returns text language plpgsql stable as $body$
     begin
       if relation in ('task_executions', 'notification_sends') and r->>'task_id' is not null then
-        return (select as_uuid(to_jsonb(t)->>'user_id') from %I.%I t where t.id = (r->>'task_id')::uuid);
+        return (select (select as_uuid(user_id::text) from %I.%I t where t.id = (r->>'task_id')::uuid)
+          from (values (null)) none (user_id));
       end if;
       return null;
     end

@@ -31,6 +31,9 @@ pub enum AuditToolError {
     /// A line of an export is no item.
     #[error("{0}, line {1}: not an item of an export")]
     Line(String, usize),
+    /// No hour is between the two that were named.
+    #[error("--from must be before --to")]
+    Hours,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

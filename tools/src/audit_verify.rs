@@ -116,6 +116,10 @@ async fn reindex(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
 }
 
 async fn check(check: &Check, endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
+    // Nothing is between them, so that nothing would be wrong.
+    if check.from.zip(check.to).is_some_and(|(from, to)| from >= to) {
+        return Err(AuditToolError::Hours);
+    }
     let keys =
         check.key.iter().map(|path| audit::read_key(path)).collect::<Result<Vec<VerifyingKey>, _>>()?;
     let span = HourSpan { from: check.from, to: check.to };

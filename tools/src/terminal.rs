@@ -1,10 +1,9 @@
 //! Printing to a terminal. Nothing else in this package prints, so that no text of an event, a key or
 //! a file reaches a terminal unescaped.
-#![allow(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 use serde::Serialize;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use torale_domain::values::text::{printable, printable_json};
 
 /// Prints a line to standard output, formatted as by `println!`. Whatever could change how the
@@ -18,7 +17,7 @@ macro_rules! print_line {
 
 /// Prints a text as one line; a line break within it is escaped.
 pub fn print(text: impl Display) {
-    println!("{}", printable(&text.to_string()));
+    write_line(&printable(&text.to_string()));
 }
 
 /// Prints a text of several lines; each by itself is made safe.
@@ -28,7 +27,23 @@ pub fn print_lines(text: &str) {
 
 /// Prints a value as one line of JSON, which means the same, with harmful characters escaped.
 pub fn print_json(value: &impl Serialize) {
-    println!("{}", json_line(value));
+    write_line(&json_line(value));
+}
+
+/// The exit status of a process that SIGPIPE ends, as a shell shows it.
+const BROKEN_PIPE: i32 = 141;
+
+/// `println!` would panic if nobody reads any more, as of `cargo replay status | head -1`. Nobody knows the answer then:
+/// so the process ends, and with a failure.
+fn write_line(line: &str) {
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(closed) if closed.kind() == ErrorKind::BrokenPipe => std::process::exit(BROKEN_PIPE),
+        Err(failed) => {
+            print_failure("standard output", failed);
+            std::process::exit(2)
+        }
+    }
 }
 
 /// A value as one line of JSON, as [`print_json`] prints it.

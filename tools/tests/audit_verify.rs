@@ -126,6 +126,32 @@ fn hours_can_be_chosen() {
     assert_eq!(hours("2026-03-31T10:30:00Z", "2026-03-31T11:00:00Z"), 2, "not a full hour");
 }
 
+/// No hour is checked between them, and that is no verdict.
+#[test]
+fn hours_in_the_wrong_order_are_refused() {
+    let folder = Folder::new("swapped");
+    folder.write(&export());
+    let (nine, ten) = ("2026-03-31T09:00:00Z", "2026-03-31T10:00:00Z");
+    for to in [nine, ten] {
+        let (status, out, error) = folder.run(&[&EXPORT[..], &["--from", ten, "--to", to]].concat());
+        assert_eq!((status, out.as_str()), (2, ""), "{error}");
+        assert!(error.contains("--from must be before --to"), "{error}");
+    }
+}
+
+/// As of `cargo audit-verify ... | head -1`. It is no success either: nobody has seen the verdict.
+#[test]
+fn a_reader_of_the_output_that_is_gone_is_no_panic() {
+    let folder = Folder::new("closed");
+    folder.write(&export());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-verify"));
+    let output = command.current_dir(&folder.0).args(EXPORT).stdout(writer).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), error.as_str()), (Some(141), ""));
+}
+
 #[test]
 fn what_cannot_be_checked_is_no_verdict() {
     let folder = Folder::new("unreadable");

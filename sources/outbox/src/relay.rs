@@ -29,8 +29,8 @@ pub struct SourceRelayReport {
     pub waiting: u64,
     /// The age of the oldest of these in milliseconds; 0 if there are none.
     pub lag_ms: u64,
-    /// The rows that were refused, of the first 100,000, and changes of which no event could be made, counted likewise:
-    /// somebody has to look at them.
+    /// The rows that were refused, of the first 100,000; changes of which no event could be made, counted likewise; and
+    /// tables that lack a trigger, or have one that is switched off: somebody has to look at them.
     pub troubles: u64,
 }
 
@@ -77,11 +77,16 @@ async fn relay_until(
     Ok(report)
 }
 
-/// Reports what is in the outbox.
+/// Reports what is in the outbox, and which tables are not watched (any more): a migration that replaces a table drops
+/// its triggers with it.
 async fn look(connection: &mut SourceConnection, report: &mut SourceRelayReport) -> Result<(), SourceError> {
     let text = "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)) * 1000, 0)::bigint, \
         (SELECT count(refused) FROM (SELECT refused FROM outbox ORDER BY id LIMIT $1) rows) \
             + (SELECT count(*) FROM (SELECT FROM failures LIMIT $1) rows) \
+            + (SELECT count(*) FROM sources s WHERE s.platform_table IS NOT NULL AND 4 > (SELECT count(*) \
+                FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+                WHERE (n.nspname, c.relname) = (s.platform_schema, s.platform_table) \
+                    AND t.tgfoid = to_regprocedure('capture()') AND t.tgenabled IN ('O', 'A'))) \
         FROM (SELECT created_at FROM outbox WHERE refused IS NULL ORDER BY id LIMIT $1) first";
     let transaction = connection.transaction().await?;
     let answer = async { Ok(transaction.query_typed_one(text, &[(&COUNTED, Type::INT8)]).await?) };

@@ -14,7 +14,7 @@ pub struct SourceTable {
     pub relation: String,
     /// Its name in the database.
     pub name: String,
-    /// Its rows in the snapshot; above some millions as PostgreSQL estimates them.
+    /// Its rows in the snapshot; above some millions as PostgreSQL estimates them, or no more if it has no estimate.
     pub rows: u64,
 }
 
@@ -74,9 +74,12 @@ impl TableSnapshot {
         let mut tables = Vec::new();
         for row in self.snapshot.query(text, &[]).await? {
             let (relation, name): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            // The name comes from format(), which quotes it. A large table takes longer to count than there is time.
+            // The name comes from format(), which quotes it. A large table takes longer to count than there is time;
+            // there is no estimate of one that was never analysed, as partitioned ones are not by themselves.
             let count = format!(
-                "SELECT CASE WHEN reltuples < {COUNTED} THEN (SELECT count(*) FROM {name}) ELSE reltuples::bigint END \
+                "SELECT CASE WHEN reltuples < {COUNTED} \
+                    THEN (SELECT count(*) FROM (SELECT FROM {name} LIMIT {COUNTED} + 1) counted) \
+                    ELSE reltuples::bigint END \
                 FROM pg_class WHERE oid = $1::text::regclass"
             );
             let rows: i64 = self.snapshot.query_one(&count, &[(&name, Type::TEXT)]).await?.try_get(0)?;

@@ -27,7 +27,8 @@ pub(crate) fn relayed(json: bool, report: &SourceRelayReport) {
     print_line!("{sent} events sent, {refused} refused; {waiting} are waiting, the oldest for {lag_ms} ms");
     if *troubles > 0 {
         print_line!(
-            "{troubles} changes need a look: the tables failures, and outbox where refused is not null"
+            "{troubles} things need a look: the tables failures, and outbox where refused is not null; and whether \
+             each of the platform's tables has its triggers"
         );
     }
 }

@@ -14,6 +14,7 @@ use temporalio_client::tonic::Code;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use torale_domain::entities::fold::State;
+use torale_domain::entities::readings;
 use torale_domain::events::{ReceivedMessage, parse};
 use torale_domain::values::json;
 use torale_domain::values::time::Timestamp;
@@ -52,6 +53,14 @@ pub struct SyncMemory {
     undescribed: HashSet<String>,
     /// The ids of the events of runs that were sent and may be found again.
     sent: HashSet<String>,
+}
+
+impl SyncMemory {
+    /// Schedules that are known to be deleted and exist, also those that this run has not looked at.
+    fn recreated(&self) -> u64 {
+        let seen = self.schedules.values();
+        count(seen.filter(|seen| readings::Schedule::of(&seen.state).deleted).count())
+    }
 }
 
 /// A schedule as it was when it was last looked at.
@@ -126,6 +135,7 @@ impl<R: ReadTemporal> TemporalSync<R> {
         let (mut report, mut memory) = (SyncReport::default(), self.memory.lock().await);
         let mut state = self.store.temporal_sync(&self.source, usage).await?;
         let schedules = self.sync_schedules(&mut memory, &mut state, half, usage, &mut report).await;
+        report.recreated += memory.recreated();
         let runs = self.sync_runs(&mut memory, &mut state, deadline, usage, &mut report).await;
         for result in [schedules, runs] {
             match result {

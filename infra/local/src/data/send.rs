@@ -1,7 +1,7 @@
 //! `cargo dev send FILE.ndjson`: sends events to a running stack and reports what became of them.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 use torale_domain::storage::keys::QUARANTINE_TABLE;
@@ -70,7 +70,7 @@ pub async fn send(
 }
 
 async fn send_file(file: &Path, ports: &Ports, console: &Console) -> Result<(), LocalError> {
-    let text = read(file).map_err(LocalError::io(file.display().to_string()))?;
+    let text = read(file.to_owned()).await.map_err(LocalError::io(file.display().to_string()))?;
     let bodies = load::lines(&text);
     let queue = LocalQueue::find(&client::connect(ports.sqs_port), EVENTS.queue).await.map_err(|error| {
         let port = ports.sqs_port;
@@ -95,11 +95,15 @@ async fn send_file(file: &Path, ports: &Ports, console: &Console) -> Result<(), 
     Ok(())
 }
 
-fn read(file: &Path) -> std::io::Result<String> {
-    if file != Path::new("-") {
-        return std::fs::read_to_string(file);
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    Ok(text)
+/// Reads on a thread of its own: standard input may be a pipe that stays open, and would block what notices a stop.
+async fn read(file: PathBuf) -> std::io::Result<String> {
+    let reading = move || {
+        if file != Path::new("-") {
+            return std::fs::read_to_string(file);
+        }
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        Ok(text)
+    };
+    tokio::task::spawn_blocking(reading).await?
 }

@@ -2,6 +2,8 @@
 
 use crate::platform::{NEW, OLD, OLDEST, id};
 use crate::server::Database;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use torale_domain::events::{self, ReceivedMessage};
 
 /// A user, a task of theirs and its execution.
@@ -177,6 +179,113 @@ async fn truncated_partitioned_table_ends_the_rows_of_all_its_partitions() {
 
     assert_eq!(db.facts().await, ["user.deactivated by=platform reason=the row was deleted"; 4]);
     assert_eq!(db.failures().await, [""; 0]);
+}
+
+/// What the latest events say, of those that say it: more than one thing if chance decides between them.
+fn latest(events: &[String], said: impl Fn(&str, &Value) -> Option<String>) -> Vec<String> {
+    let events = events.iter().map(|event| serde_json::from_str::<Value>(event).unwrap());
+    let said = events.filter_map(|event| {
+        let kind = event["type"].as_str().unwrap().strip_prefix("ai.torale.").unwrap();
+        Some((event["time"].as_str().unwrap().to_owned(), said(kind, &event["data"])?))
+    });
+    let said: BTreeSet<(String, String)> = said.collect();
+    let Some((at, _)) = said.last().cloned() else { return Vec::new() };
+    said.into_iter().filter(|(time, _)| *time == at).map(|(_, value)| value).collect()
+}
+
+fn email(kind: &str, data: &Value) -> Option<String> {
+    kind.starts_with("user.").then_some(())?;
+    data["email"].as_str().map(str::to_owned)
+}
+
+fn state(kind: &str, data: &Value) -> Option<String> {
+    match kind {
+        "task.created" => data["state"].as_str().map(str::to_owned),
+        "task.resumed" => Some("active".to_owned()),
+        "task.paused" | "task.completed" | "task.deleted" => kind.strip_prefix("task.").map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// What the latest events say of emails and of tasks' states: those of the triggers, then of a backfill.
+async fn latest_of_all(db: &Database) -> [Vec<String>; 4] {
+    let emitted = db.outbox().await;
+    let (users, tasks) = (db.backfilled("users").await, db.backfilled("tasks").await);
+    let all = [emitted.clone(), users, tasks].concat();
+    [latest(&emitted, email), latest(&emitted, state), latest(&all, email), latest(&all, state)]
+}
+
+/// A trigger of the platform on a table: what it does for each row, after its statement and before the source's.
+fn trigger(table: &str, on: &str, does: &str) -> String {
+    format!(
+        "CREATE FUNCTION own_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {does}; RETURN NULL; END $$;
+         CREATE TRIGGER own_{table} AFTER {on} ON {table} FOR EACH ROW EXECUTE FUNCTION own_{table}();"
+    )
+}
+
+/// The source's trigger runs first for the statement that the platform's trigger executes, then for the one that fired
+/// it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_a_trigger_of_the_platform_changes_again_is_said_as_it_is_in_the_end() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let lower = "UPDATE users SET email = lower(email) WHERE id = NEW.id AND email <> lower(email)";
+    let resume = "UPDATE tasks SET state = 'active' WHERE id = NEW.id AND state = 'paused'";
+    db.run(&trigger("users", "INSERT OR UPDATE", lower));
+    db.run(&trigger("tasks", "UPDATE", resume));
+
+    db.run(&rows().replace("a@example.org", "A@Example.org"));
+    assert_eq!(latest(&db.outbox().await, email), ["a@example.org"]);
+    db.run("UPDATE users SET email = 'B@Example.org'");
+    db.run("UPDATE tasks SET state = 'paused'");
+
+    let rows =
+        db.texts("SELECT concat_ws(' ', email, state) FROM users JOIN tasks t ON user_id = users.id").await;
+    assert_eq!(rows, ["b@example.org active"]);
+    let [email, state] = [["b@example.org"], ["active"]];
+    assert_eq!(latest_of_all(&db).await, [email, state, email, state]);
+    assert_eq!(db.failures().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_a_trigger_of_the_platform_deletes_or_puts_back_is_said_as_it_is_in_the_end() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&rows());
+    let back =
+        "INSERT INTO users (id, clerk_user_id, email) VALUES (OLD.id, OLD.clerk_user_id, 'kept@example.org')";
+    db.run("DELETE FROM task_executions; UPDATE tasks SET user_id = NULL");
+    db.run(&trigger("users", "DELETE", back));
+    db.run(&trigger("tasks", "UPDATE", "DELETE FROM tasks WHERE id = NEW.id AND state = 'paused'"));
+    db.clear();
+
+    db.run("DELETE FROM users");
+    db.run("UPDATE tasks SET state = 'paused'");
+
+    assert_eq!(db.facts().await, ["user.created email=kept@example.org", "task.deleted"]);
+}
+
+/// The schema's owner may not read the table: what is in it in the end, only a backfill can say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_changed_again_in_a_table_that_can_not_be_read_is_noted() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(
+        "CREATE ROLE blind; GRANT USAGE ON SCHEMA torale_admin_source TO blind;
+         GRANT ALL ON ALL TABLES IN SCHEMA torale_admin_source TO blind;
+         GRANT CREATE ON SCHEMA torale_admin_source TO blind; ALTER FUNCTION torale_admin_source.capture() OWNER TO blind",
+    );
+    let lower = "UPDATE users SET email = lower(email) WHERE id = NEW.id AND email <> lower(email)";
+    db.run(&trigger("users", "INSERT OR UPDATE", lower));
+
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c0', 'a@example.org')");
+    assert_eq!(db.facts().await, ["user.created email=a@example.org"]);
+    db.run("UPDATE users SET email = 'B@Example.org'");
+
+    let noted =
+        "SELECT concat_ws(' ', operation, unrecorded) FROM torale_admin_source.failures f JOIN users u
+        ON u.id::text = f.key";
+    assert_eq!(db.texts(noted).await, ["UPDATE state"]);
+    db.run("SELECT torale_admin_source.settle_failures()");
+    let all = [db.outbox().await, db.backfilled("users").await].concat();
+    assert_eq!(latest(&all, email), ["b@example.org"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

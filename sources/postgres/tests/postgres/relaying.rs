@@ -264,6 +264,30 @@ async fn an_outbox_is_counted_up_to_a_hundred_thousand() {
     assert!(report.lag_ms >= 199_998_000 && report.lag_ms < 201_000_000, "{}", report.lag_ms);
 }
 
+/// No change of such a table becomes an event, and nothing else says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_without_the_triggers_are_troubles() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let troubles = async || run(&db, &FakeSqs::default()).await.unwrap().troubles;
+    assert_eq!(troubles().await, 0);
+
+    db.run("ALTER TABLE notification_sends RENAME TO old; CREATE TABLE notification_sends (LIKE old INCLUDING ALL); DROP TABLE old");
+    assert_eq!(troubles().await, 1, "it was replaced");
+    db.run("ALTER TABLE users DISABLE TRIGGER ALL");
+    db.run("ALTER TABLE tasks ENABLE REPLICA TRIGGER torale_source_update");
+    assert_eq!(troubles().await, 3, "they do not fire");
+    db.run(
+        "ALTER TABLE users ENABLE TRIGGER ALL; ALTER TABLE tasks ENABLE ALWAYS TRIGGER torale_source_update",
+    );
+    assert_eq!(troubles().await, 1);
+    db.install(&[]);
+    assert_eq!(troubles().await, 0);
+    db.run("DROP TABLE notification_sends");
+    assert_eq!(troubles().await, 1, "it is gone, or has another name");
+    db.install(&[]);
+    assert_eq!(troubles().await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_can_not_be_reached_is_an_error_that_names_it() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -1,7 +1,7 @@
 //! Whatever fails in a trigger is noted, and the platform's transaction goes on.
 
 use crate::ages::TODAY;
-use crate::backfill::collect;
+use crate::backfill::{collect, dry_run};
 use crate::endpoints::{self, compare, expectations};
 use crate::histories::Answers;
 use crate::platform::{NEW, OLD, id};
@@ -107,6 +107,80 @@ async fn one_bad_row_of_a_statement_spoils_no_other() {
     let failures = db.failures().await;
     assert_eq!(failures.len(), 2, "{failures:?}");
     assert!(failures.iter().all(|failure| failure.contains("22P02")), "{failures:?}");
+}
+
+/// Three tasks of which the second holds what a `json` column takes and jsonb does not, a user before and an execution
+/// of each after.
+fn tasks_with_an_unreadable_one() -> String {
+    let [one, two, three] = [id(1), id(2), id(3)];
+    format!(
+        "INSERT INTO users (id, clerk_user_id, email) VALUES ({one}, 'c1', 'a@example.org');
+         INSERT INTO tasks (id, user_id, name, config) VALUES ({one}, {one}, 'a', NULL), ({two}, {one}, 'b', '{{\"query\":\"a\\u0000\"}}'),
+           ({three}, {one}, 'c', '{{\"query\":\"q\"}}');
+         INSERT INTO task_executions (id, task_id, status) SELECT id, id, 'running' FROM tasks;"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_that_jsonb_refuses_spoils_its_own_row_only() {
+    let Some(db) = Database::installed(OLD) else { return };
+
+    db.run(&tasks_with_an_unreadable_one());
+    db.run("UPDATE tasks SET name = name || '!'");
+    db.run(&format!("DELETE FROM tasks WHERE id <> {}", id(3)));
+
+    assert_eq!(
+        db.facts().await,
+        [
+            "user.created email=a@example.org",
+            "task.created name=a search_query=a state=active",
+            "task.created name=c search_query=q state=active",
+            "execution.started",
+            "execution.started",
+            "execution.started",
+            "task.updated name=a! search_query=a!",
+            "task.updated name=c! search_query=q",
+            "task.deleted",
+        ]
+    );
+    let noted = "SELECT concat_ws(' ', operation, right(key, 1), unrecorded, left(reason, 5))
+        FROM torale_admin_source.failures ORDER BY id";
+    assert_eq!(db.texts(noted).await, ["INSERT 2 row 22P05", "UPDATE 2 row 22P05", "DELETE 2 22P05"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_counts_a_row_whose_json_jsonb_refuses_and_goes_on() {
+    let Some(db) = Database::with(OLD) else { return };
+    db.install(&["triggers=off"]);
+    db.run(&tasks_with_an_unreadable_one());
+
+    let tasks = dry_run(&db).await.tables()["tasks"].clone();
+
+    assert_eq!((tasks.rows, tasks.events, tasks.finished), (3, 2, true));
+    let problems: Vec<_> = tasks.problems.iter().map(|(text, rows)| (&text[..5], rows.count)).collect();
+    assert_eq!(problems, [("22P05", 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_can_not_be_read_spoils_its_own_row_only() {
+    let platform = OLD.replace("config json, created_at timestamp", "config json, created_at text");
+    let Some(db) = Database::installed(&platform) else { return };
+
+    db.run(&format!(
+        "INSERT INTO users (id, clerk_user_id, email) VALUES ({0}, 'c1', 'a@example.org');
+         INSERT INTO tasks (id, user_id, name, created_at) VALUES ({0}, {0}, 'a', '2026-02-20'), ({1}, {0}, 'b', 'never'),
+           ({2}, {0}, 'c', NULL)",
+        id(1),
+        id(2),
+        id(3)
+    ));
+    let tasks = dry_run(&db).await.tables()["tasks"].clone();
+
+    assert_eq!(db.facts().await.len(), 3, "a user and two tasks");
+    assert_eq!(db.texts("SELECT right(key, 1) FROM torale_admin_source.failures").await, ["2"]);
+    assert_eq!((tasks.rows, tasks.events, tasks.finished), (3, 2, true));
+    let problems: Vec<_> = tasks.problems.iter().map(|(text, rows)| (&text[..5], rows.count)).collect();
+    assert_eq!(problems, [("22007", 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,11 +114,12 @@ impl<R: ReadTemporal> TemporalSync<R> {
             };
             let mut own = state_of(EntityKey::Schedule(id));
             let reading = readings::Schedule::of(&own);
-            report.recreated += u64::from(reading.deleted);
             let of_task = state_of(EntityKey::Task(task));
             let Some(user) = schedule.user.or(readings::Task::of(&of_task).user_id) else {
                 // Its task may be created any minute: it is looked at again in the next run.
                 report.without_user += 1;
+                // Not remembered, hence not counted by `SyncMemory::recreated`.
+                report.recreated += u64::from(reading.deleted);
                 continue;
             };
             // What was sent may still be on the queue, but not for long.
