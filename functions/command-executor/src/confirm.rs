@@ -11,6 +11,6 @@ pub trait ConfirmationSink: Sync {
 
 impl ConfirmationSink for MessageQueue {
     async fn send(&self, messages: &[String]) -> Result<(), QueueError> {
-        Self::send(self, messages).await
+        self.send_all(messages).await
     }
 }

@@ -40,9 +40,9 @@ const RESERVE: Duration = Duration::from_secs(1);
 /// The time that is left when the last call of Temporal for a command begins: for the call, and to confirm what is
 /// paused.
 const LAST_CALL: Duration = COMMAND_TIMEOUT.saturating_add(QUEUE_TIMEOUT);
-/// By how many of its schedules a command begins later at each delivery: as many as one delivery calls Temporal for if
-/// each call takes almost its whole time.
-const TURN: usize = 4 * PARALLEL;
+/// Where among its schedules each delivery of a command begins, in parts of 2^32, times the number of the deliveries
+/// before it: the golden ratio, by which any number of deliveries begin far from each other, whatever a delivery reaches.
+const TURN: u32 = 0x9e37_79b9;
 
 /// What all invocations of an instance share.
 #[derive(Debug)]
@@ -279,8 +279,10 @@ struct Delivery {
 impl Delivery {
     /// With which of so many schedules it begins.
     fn first_of(self, schedules: usize) -> usize {
-        let before = usize::try_from(self.number.saturating_sub(1)).unwrap_or(0);
-        before.saturating_mul(TURN).checked_rem(schedules).unwrap_or(0)
+        let (turned, schedules) =
+            (self.number.saturating_sub(1).wrapping_mul(TURN), u32::try_from(schedules));
+        let first = u64::from(turned) * u64::from(schedules.unwrap_or(u32::MAX)) >> 32;
+        usize::try_from(first).unwrap_or(0)
     }
 }
 

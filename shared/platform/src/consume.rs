@@ -25,6 +25,7 @@ use crate::config::WRITING_TIME;
 use crate::store::log::LogEntry;
 use crate::store::{Generation, GenerationPointer, Generations, Store, StoreError, Usage};
 use commit::CommitReport;
+use futures::future::{self, Either};
 use futures::stream::{self, StreamExt};
 use lanes::commit_by_lane;
 use late::LateRule;
@@ -33,7 +34,8 @@ use links::{LinkReport, LinkWriter};
 use received::{Batch, EntityBatch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use tokio::time::{Duration, Instant};
+use std::pin::pin;
+use tokio::time::{Duration, Instant, sleep_until};
 use torale_domain::events::{Event, Excerpt, QuarantineReason};
 use torale_domain::values::ids::EntityKey;
 use torale_domain::values::time::Timestamp;
@@ -224,9 +226,14 @@ impl Consumer {
             usage,
         };
         let rule = LateRule { store: &self.store, pointer: &pointer, now, deadline, usage };
-        // In parallel: what keeps one of them waiting until the deadline takes no time from the other.
-        let stopped = rule.stop(&self.generations, &candidates);
-        let (linked, stopped) = futures::join!(links.write(&people), stopped);
+        // Links first: one may make a user active again. Those that take half of the time do not take the rest of it.
+        let linking = pin!(links.write(&people));
+        let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+        let stop = rule.stop(&self.generations, &candidates);
+        let (linked, stopped) = match future::select(linking, pin!(sleep_until(half))).await {
+            Either::Left((linked, _half)) => (linked, stop.await),
+            Either::Right(((), linking)) => future::join(linking, stop).await,
+        };
         outcome.without_effect = report.without_effect;
         outcome.transactions = report.transactions;
         outcome.lost_races = report.lost_races;

@@ -26,7 +26,7 @@ impl Retries {
         Self { limit: RetryLimit::Attempts(attempts), count: 0 }
     }
 
-    /// Any number of attempts that begin before a deadline.
+    /// Any number of attempts until a deadline: the last one may begin at it.
     pub const fn until(deadline: Instant) -> Self {
         Self { limit: RetryLimit::Deadline(deadline), count: 0 }
     }

@@ -4,12 +4,14 @@
 //!
 //! It runs after the commit, and for events without effect too. So of two concurrent writers one always finds the
 //! other's: either the outbox relay finds the resource, which was written before the relay read it, or this finds the
-//! deactivation, which was written before the resource was. That holds for a deactivation by a link as well, so this
-//! runs in parallel with the links: the transaction of such a link puts the outbox entry.
+//! deactivation, which was written before the resource was. That holds for a deactivation by a link as well, whose own
+//! transaction puts the outbox entry. The links of the batch come first all the same, as far as half of the time allows:
+//! one may make the user active again.
 //!
 //! The entry is written under the condition that the user is as they were read, and with a mark in a note that whoever
 //! reactivates the user compares. So of an entry and a reactivation at the same moment one always notices the other.
-//! The mark itself has no condition, so consumers with tasks of the same user do not make each other start again.
+//! The mark itself has no condition, so consumers with tasks of the same user make each other start again only if their
+//! transactions overlap.
 
 use super::in_time;
 use super::received::EntityBatch;

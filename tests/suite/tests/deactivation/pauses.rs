@@ -289,6 +289,23 @@ async fn executor_calls_temporal_again_as_soon_as_it_answers_a_call_that_began_b
     assert!(!rest.is_on());
 }
 
+/// While the first 24 of 32 never answer, a delivery calls for these alone, and then Temporal is left alone.
+#[tokio::test(start_paused = true)]
+async fn executor_reaches_the_schedules_of_a_task_that_come_after_many_that_never_answer() {
+    let (outside, events) = (Outside::default(), FakeSqs::default());
+    let (executor, all) = (outside.executor(&events), named(32));
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    outside.fails_for(&all[..24], Failure::TimesOut);
+
+    for received in 1..=2 {
+        assert!(deliver(&executor, &pause_of(&all), received).await.is_err());
+        sleep(Duration::from_secs(180)).await;
+    }
+
+    let confirmed: BTreeSet<String> = published(&events).into_iter().map(|(_, subject, _)| subject).collect();
+    assert_eq!(confirmed, set(&all[24..]));
+}
+
 /// Ten rounds of eight calls of three seconds are more than a batch's time: what was paused by then is confirmed, and
 /// each delivery begins with others.
 #[tokio::test(start_paused = true)]

@@ -237,6 +237,23 @@ async fn user_whom_a_deleted_identity_deactivates_once_more_is_stopped_once_more
     assert_eq!(relay(&scenario).await, [], "once");
 }
 
+/// A link of the batch makes Ann active again: the task that comes with it is not stopped.
+#[tokio::test]
+async fn task_that_comes_with_what_makes_its_user_active_again_is_not_stopped() {
+    let of = |user: &str| identity("user_aaa").updated().with("external_id", user);
+    let scenario = given((created(), identity("user_aaa").created().at(NOW.plus(-9 * DAY)))).start().await;
+    scenario
+        .receives((of(ANN).at(NOW.plus(-8 * DAY)), identity("user_aaa").deleted().at(NOW.plus(-MINUTE))))
+        .await;
+    relay(&scenario).await;
+
+    let batch = [of(&stand_in()).at(NOW.plus(-7 * DAY)), later(1)];
+    let outcome = scenario.consume(&batch.map(|event| event.message())).await;
+
+    assert_eq!((outcome.late_entries, outcome.failed), (0, Vec::new()));
+    assert_eq!(relay(&scenario).await, [], "she is active");
+}
+
 /// The identity is linked after the relay has read the links.
 #[tokio::test]
 async fn login_that_says_later_that_it_is_a_deactivated_users_is_blocked_too() {
