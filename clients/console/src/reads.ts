@@ -4,6 +4,9 @@
  */
 import { integer, MOST_ROWS, paging, type Params, type Route, type View } from "./place";
 
+/** How often what is on the screen is read again. */
+export const REFRESH_MS = 15_000;
+
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** A path of the API with its parameters. One that is undefined or empty is left out. */

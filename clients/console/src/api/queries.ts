@@ -2,7 +2,7 @@
 import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/preact-query";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Params } from "../place";
-import { READS, type Read } from "../reads";
+import { READS, REFRESH_MS, type Read } from "../reads";
 import { deactivatedIds } from "../audit";
 import { eitherRunning, rateBefore, runningOf } from "../buckets";
 import type { RecentDeactivations } from "../health";
@@ -11,8 +11,6 @@ import { request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
 import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, ExecutionsPage, ScheduleRow, Series, Stats, TaskDetail, UserDetail } from "./types";
 
-/** How often what is on the screen is read again. */
-export const REFRESH_MS = 15_000;
 /** How often a whole window of charts or failures is read again. */
 const SLOW_REFRESH_MS = 60_000;
 
