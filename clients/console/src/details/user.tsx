@@ -209,7 +209,7 @@ function By({ who }: { who: string | null }) {
 /** Who requested a deactivation, by name. */
 function Administrator({ id }: { id: string }) {
   const name = useNames([id]).get(id);
-  return <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} whole /> : "Open the administrator"}</a>;
+  return <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} email whole /> : "Open the administrator"}</a>;
 }
 
 function Keys({ keys }: { keys: readonly ApiKey[] }) {
