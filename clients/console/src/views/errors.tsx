@@ -1,6 +1,5 @@
 /** Failed executions of a window, and what they have in common. */
 import { useState } from "preact/hooks";
-import { apiNow } from "../api/client";
 import { useAllErrors, useList } from "../api/queries";
 import type { ErrorRow, ErrorsPage } from "../api/types";
 import { breakdown, extent, GROUP_NAMES, GROUPS, ofTypes, type Group, type Part } from "../breakdown";
@@ -8,7 +7,7 @@ import { ErrorPanel } from "../details/error";
 import { count, percent, plural } from "../format";
 import { userLink } from "../links";
 import { changed, paging, type Params } from "../place";
-import { hoursThatHold, isIn, rangeInWords, rangeOf, type Range } from "../range";
+import { isIn, rangeInWords, rangeOf, type Range } from "../range";
 import { hoursOf, READS } from "../reads";
 import { useRoute } from "../route";
 import { shortened, visible } from "../text";
@@ -31,7 +30,7 @@ export function Errors() {
   const route = useRoute();
   const { params } = route;
   const range = rangeOf(params);
-  const hours = hoursRead(params, range);
+  const hours = hoursOf(params);
   return (
     <Page
       title="Errors"
@@ -50,16 +49,12 @@ export function Errors() {
   );
 }
 
-/** The hours of the window that is read: for a bar of a chart, at least those since it began. */
-const hoursRead = (params: Params, range: Range | null) => (range ? hoursThatHold(range, hoursOf(params), apiNow()) : hoursOf(params));
-
 /** The open failure, with its row if the list on the screen has it. */
 function OpenError({ id }: { id: string }) {
   const { params } = useRoute();
   const range = rangeOf(params);
   const list = useList<ErrorsPage>(READS.errors(params), { enabled: range === null });
-  const hours = hoursRead(params, range);
-  const newest = useAllErrors(hours, params, range !== null);
+  const newest = useAllErrors({ hours: hoursOf(params), range }, params, range !== null);
   const rows = range ? newest.data?.rows : list.data?.errors;
   return <ErrorPanel id={id} row={rows?.find((row) => row.execution_id === id)} />;
 }
@@ -84,7 +79,7 @@ function OfWindow({ hours }: { hours: number }) {
 function OfRange({ range, hours }: { range: Range; hours: number }) {
   const route = useRoute();
   const { page, limit } = paging(route.params);
-  const query = useAllErrors(hours, route.params, true);
+  const query = useAllErrors({ hours, range }, route.params, true);
   const oldest = query.data?.rows.at(-1)?.occurred_at;
   const isCut = query.data !== undefined && query.data.total > query.data.rows.length && oldest !== undefined && new Date(oldest) > range.from;
   return (
@@ -143,7 +138,7 @@ const ErrorList = ({ rows, total, busy, title }: ErrorListProps) => (
 function Breakdown({ hours, types }: { hours: number; types: Readonly<Record<string, number>> }) {
   const { params } = useRoute();
   const byType = groupOf(params) === "error_type";
-  const { data, isLoading } = useAllErrors(hours, params, !byType);
+  const { data, isLoading } = useAllErrors({ hours, range: null }, params, !byType);
   return <BreakdownCard rows={data?.rows ?? []} total={data?.total ?? 0} {...(byType && { types })} isLoading={isLoading} />;
 }
 
