@@ -1,5 +1,6 @@
 /** Failed executions of a window, and what they have in common. */
 import { useState } from "preact/hooks";
+import { problemOf, sentence } from "../api/errors";
 import { useAllErrors, useList } from "../api/queries";
 import type { ErrorRow, ErrorsPage } from "../api/types";
 import { breakdown, extent, GROUP_NAMES, GROUPS, ofTypes, type Group, type Part } from "../breakdown";
@@ -138,8 +139,10 @@ const ErrorList = ({ rows, total, busy, title }: ErrorListProps) => (
 function Breakdown({ hours, types }: { hours: number; types: Readonly<Record<string, number>> }) {
   const { params } = useRoute();
   const byType = groupOf(params) === "error_type";
-  const { data, isLoading } = useAllErrors({ hours, range: null }, params, !byType);
-  return <BreakdownCard rows={data?.rows ?? []} total={data?.total ?? 0} {...(byType && { types })} isLoading={isLoading} />;
+  const query = useAllErrors({ hours, range: null }, params, !byType);
+  const { data, isLoading } = query;
+  const problem = byType ? null : problemOf(query);
+  return <BreakdownCard rows={data?.rows ?? []} total={data?.total ?? 0} {...(byType && { types })} isLoading={isLoading} problem={problem} />;
 }
 
 /** What failures are counted by. Those of one type have something else in common. */
@@ -158,11 +161,13 @@ interface BreakdownProps {
   /** All types with their counts, if the API has counted them. */
   types?: Readonly<Record<string, number>>;
   isLoading?: boolean;
+  /** Why the failures can't be read. */
+  problem?: Error | null;
   /** Whether there may be more failures than were read. */
   isCut?: boolean;
 }
 
-function BreakdownCard({ rows, total, types, isLoading = false, isCut = false }: BreakdownProps) {
+function BreakdownCard({ rows, total, types, isLoading = false, problem = null, isCut = false }: BreakdownProps) {
   const { params } = useRoute();
   const [all, setAll] = useState(false);
   const group = groupOf(params);
@@ -173,7 +178,7 @@ function BreakdownCard({ rows, total, types, isLoading = false, isCut = false }:
         <h2 id="breakdown">What they have in common</h2>
         <GroupChoice group={group} />
       </header>
-      <ul class="bars" aria-busy={isLoading}>
+      <ul class="bars" aria-busy={isLoading && problem === null}>
         {(all ? parts : parts.slice(0, FIRST)).map((part) => (
           <li key={part.value ?? ""}>
             <PartName part={part} group={group} />
@@ -191,7 +196,7 @@ function BreakdownCard({ rows, total, types, isLoading = false, isCut = false }:
           </button>
         )}
         <span class="faint small">
-          {isLoading && "Reading the failures…"}
+          {problem ? `${sentence(problem)} The failures can't be read.` : isLoading && "Reading the failures…"}
           {types ? extent(sum(parts), sum(parts)) : extent(rows.length, total, isCut)}
         </span>
       </footer>
