@@ -18,16 +18,20 @@ export function usersOf(records: readonly AuditRow[]): string[] {
   return ids.filter((id) => typeof id === "string");
 }
 
-/** When a request was made, as text to sort by; of a removed record the hour, with which its id begins. */
-function timeOf(row: AuditRow): string {
-  if (!("missing" in row)) return row.at;
+/**
+ * When a request was made, in milliseconds since 1970: as texts, "…00Z" would come after "…00.120Z". Of a removed record
+ * the hour is known, with which its id begins; it counts as a moment before all others of that hour.
+ */
+function timeOf(row: AuditRow): number {
+  if (!("missing" in row)) return Date.parse(row.at);
   const [, year, month, day, hour] = /^(\d{4})(\d{2})(\d{2})(\d{2})-/.exec(row.id) ?? [];
-  return year === undefined ? "" : `${year}-${month}-${day}T${hour}`;
+  return year === undefined ? Number.NEGATIVE_INFINITY : Date.parse(`${year}-${month}-${day}T${hour}:00:00Z`) - 0.5;
 }
 
 /** Records with the newest first; one that was removed comes last of its hour. */
 export function newestFirst(records: readonly AuditRow[]): AuditRow[] {
-  return records.toSorted((a, b) => (timeOf(a) < timeOf(b) ? 1 : timeOf(a) > timeOf(b) ? -1 : 0));
+  // Two of unknown times are equal: the difference is no number then.
+  return records.toSorted((a, b) => timeOf(b) - timeOf(a) || 0);
 }
 
 /** The users, tasks or executions that a request is about. */
@@ -39,7 +43,6 @@ export function targets({ target, parameters }: AuditRecord): string[] {
 
 /** The users whom some records of the audit trail have deactivated, newest first, each once. */
 export function deactivatedIds(records: readonly AuditRow[]): string[] {
-  const found = records.flatMap((row) => ("missing" in row || row.status !== 200 ? [] : [row]));
-  found.sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
+  const found = newestFirst(records).flatMap((row) => ("missing" in row || row.status !== 200 ? [] : [row]));
   return [...new Set(found.flatMap(targets))].filter(isUuid);
 }

@@ -23,9 +23,12 @@ export function isIn({ from, to }: Range, at: string): boolean {
 /** The most hours of a window. */
 const MOST_HOURS = 8760;
 
+/** The API's time is known to about a second, and a window of several pages is read over some seconds. */
+const MARGIN_MS = 60_000;
+
 /** The hours of a window that ends now and holds a range, at least so many. `now` is the API's time, in milliseconds since 1970. */
 export const hoursThatHold = ({ from }: Range, atLeast: number, now: number): number =>
-  Math.min(MOST_HOURS, Math.max(atLeast, Math.ceil((now - from.getTime()) / 3_600_000)));
+  Math.min(MOST_HOURS, Math.max(atLeast, Math.ceil((now + MARGIN_MS - from.getTime()) / 3_600_000)));
 
 /** A range in the viewer's zone, with days if it is longer than an hour or not of today; the same day once. */
 export function rangeInWords({ from, to }: Range, now = new Date()): string {

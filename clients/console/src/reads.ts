@@ -4,6 +4,9 @@
  */
 import { integer, MOST_ROWS, paging, type Params, type Route, type View } from "./place";
 
+/** How often what is on the screen is read again. */
+export const REFRESH_MS = 15_000;
+
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** A path of the API with its parameters. One that is undefined or empty is left out. */
@@ -91,5 +94,7 @@ export const showsChanges = (params: Params): boolean => params["action"] === un
 /** All that a view needs for its first sight. */
 export function firstReads({ view, params }: Route): Read[] {
   if (view === null) return [];
+  // The failures of a bar of a chart are read in pages of their own.
+  if (view === "errors" && params["from"] && params["to"]) return [];
   return view === "audit" && showsChanges(params) ? changesReads(params) : [READS[view](params)];
 }

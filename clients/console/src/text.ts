@@ -4,8 +4,11 @@
 const INVISIBLE =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
-/** What joins, parts or varies characters, and tags: scripts and emoji need them in texts, and in emails they are a disguise. */
-const UNSEEN_IN_EMAILS = /[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\u{e0000}-\u{e007f}\u{e0100}-\u{e01ef}]/gu;
+/**
+ * What Unicode lets a screen leave out, and the blank pattern of Braille. Scripts and emoji need some of it in texts, such
+ * as joiners, variation selectors and tags; in emails it is a disguise.
+ */
+const UNSEEN_IN_EMAILS = /[\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
 const writtenOut = (found: string): string => `⟨U+${(found.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
 

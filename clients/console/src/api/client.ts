@@ -3,7 +3,7 @@
  * the session; a 429 holds back all further requests until its wait is over.
  */
 import { earlyAnswer } from "../early";
-import type { Query } from "../reads";
+import { REFRESH_MS, type Query } from "../reads";
 import { bearer, end, ownId, session, type Credentials } from "../session";
 import { createStore } from "../store";
 import { pause } from "./attempts";
@@ -69,7 +69,7 @@ export async function request<T>(path: string, options: Options = {}): Promise<T
   if (isCurrent()) ownId.set(response.headers.get("x-user-id") ?? ownId.get());
   const body: unknown = await response.json().catch(() => undefined);
   if (response.status < 500) noteAnswer(to);
-  else if (!othersAnswer(to, sentAt)) noteFailure();
+  else noteServerError(to, sentAt);
   if (response.ok && body !== undefined) return body as T;
   const error = asError(response, body);
   if (error.status === 429) {
@@ -107,18 +107,24 @@ async function rateLimitIsOver(signal: AbortSignal | undefined): Promise<void> {
 /** Addresses that answer 5xx: when the first such request was sent, and the last answered, in milliseconds since 1970. */
 const failing = new Map<string, { first: number; last: number }>();
 
-/** What failed so long ago is forgotten: a request that fails for now is tried again after some 30 s at most. */
+/** What failed or was answered so long ago is forgotten: a request that fails for now is tried again after some 30 s at most. */
 const FORGOTTEN_MS = 90_000;
 
+/** What was answered within this time says that the API answers: lists are read again after {@link REFRESH_MS}, and answers take some seconds. */
+const LATELY_MS = REFRESH_MS + 5_000;
+
 /**
- * Whether the API answers other requests while it answers this one with a 5xx. One endpoint that fails is no API that
- * does not answer.
+ * Notes a 5xx. It counts as an API that does not answer unless it answers other requests: one was answered since the
+ * first of these was sent, or just now. One endpoint that fails is no API that does not answer.
  */
-function othersAnswer({ href }: URL, sentAt: number): boolean {
+function noteServerError({ href }: URL, sentAt: number): void {
+  const now = Date.now();
   const before = failing.get(href);
   const first = before !== undefined && sentAt - before.last < FORGOTTEN_MS ? before.first : sentAt;
-  failing.set(href, { first, last: Date.now() });
-  return connection.get().answeredAt > first;
+  failing.set(href, { first, last: now });
+  const { answeredAt } = connection.get();
+  const answersOthers = answeredAt > now - LATELY_MS || answeredAt > Math.max(first, now - FORGOTTEN_MS);
+  if (!answersOthers) noteFailure();
 }
 
 function noteFailure(): void {

@@ -33,6 +33,19 @@ export function passes(error: unknown): boolean {
 export const hasNoEndpoint = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 404 && error.detail === "Not Found";
 
+/** What a query says of how it is read. */
+export interface Reading {
+  readonly data: unknown;
+  readonly error: Error | null;
+  readonly failureReason: Error | null;
+}
+
+/**
+ * Why a query has nothing to show; null while it is read for the first time. A failure that passes is no error of the
+ * query, since it is tried again for ever. It counts while there is nothing to show: whatever is shown has its age.
+ */
+export const problemOf = ({ data, error, failureReason }: Reading): Error | null => error ?? (data === undefined ? failureReason : null);
+
 /** Milliseconds until the next try: what the API asks for, else 1 s, 2 s, 4 s and so on up to 30 s. */
 export function delay(failures: number, error: unknown): number {
   if (error instanceof ApiError && error.retryAfter !== null) return Math.max(1, error.retryAfter) * 1000;

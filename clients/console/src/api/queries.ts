@@ -2,17 +2,16 @@
 import { keepPreviousData, QueryClient, useQueries, useQuery } from "@tanstack/preact-query";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Params } from "../place";
-import { READS, type Read } from "../reads";
+import { hoursThatHold, type Range } from "../range";
+import { READS, REFRESH_MS, type Read } from "../reads";
 import { deactivatedIds } from "../audit";
-import { eitherRunning, rateBefore, runningOf } from "../buckets";
+import { eitherRunning, rateBefore, runningOf, type Running } from "../buckets";
 import type { RecentDeactivations } from "../health";
 import { observe, type ObservedUser } from "../users/sightings";
-import { request } from "./client";
+import { apiNow, request } from "./client";
 import { ApiError, delay, hasNoEndpoint, passes } from "./errors";
 import type { AuditPage, Bucket, ErrorsPage, ExecutionDetail, ExecutionsPage, ScheduleRow, Series, Stats, TaskDetail, UserDetail } from "./types";
 
-/** How often what is on the screen is read again. */
-export const REFRESH_MS = 15_000;
 /** How often a whole window of charts or failures is read again. */
 const SLOW_REFRESH_MS = 60_000;
 
@@ -68,17 +67,27 @@ export const useSeries = (metric: "executions", bucket: Bucket, hours: number, e
 export const useMinutes = (hours: number, enabled: boolean) =>
   useQuery({
     queryKey: ["admin/stats/series", "minutes", hours],
-    queryFn: async ({ signal }) => {
-      const readRunning = async () =>
-        runningOf(await request<ExecutionsPage>("admin/executions", { query: { status: "running", hours, limit: 100 }, signal }));
-      const before = await readRunning();
-      const series = await request<Series>("admin/stats/series", { query: { metric: "executions", bucket: "minute", hours }, signal });
-      return { series, running: eitherRunning(before, await readRunning()) };
-    },
+    queryFn: ({ signal }) => readMinutes(hours, signal),
     enabled,
     refetchInterval: SLOW_REFRESH_MS,
     staleTime: SLOW_REFRESH_MS / 2,
   });
+
+/** Reads what {@link useMinutes} says. If it can't be read what runs, that is not known, and the figures are there anyway. */
+export async function readMinutes(hours: number, signal: AbortSignal): Promise<{ series: Series; running: Running | null }> {
+  const readRunning = async (): Promise<Running | null> => {
+    try {
+      return runningOf(await request<ExecutionsPage>("admin/executions", { query: { status: "running", hours, limit: 100 }, signal }));
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return null;
+    }
+  };
+  const before = await readRunning();
+  const series = await request<Series>("admin/stats/series", { query: { metric: "executions", bucket: "minute", hours }, signal });
+  const after = before && (await readRunning());
+  return { series, running: before && after && eitherRunning(before, after) };
+}
 
 const RATE_BEFORE = ["admin/stats/series", "rate before"] as const;
 
@@ -233,25 +242,46 @@ export function useDeactivated(enabled: boolean): RecentDeactivations | null {
 /** Pages of 100 that a breakdown reads at most. */
 const BREAKDOWN_PAGES = 10;
 
+/** A window up to now: so many hours, and at least all since the beginning of a range, if there is one. */
+export interface ErrorsWindow {
+  readonly hours: number;
+  readonly range: Range | null;
+}
+
 /** The newest failures of a window, up to 1,000 of them; or those of one type or task. */
-export function useAllErrors(hours: number, { error_type, task_id }: Params, enabled: boolean) {
+export function useAllErrors({ hours, range }: ErrorsWindow, { error_type, task_id }: Params, enabled: boolean) {
   return useQuery({
-    queryKey: ["admin/errors", "all", hours, error_type, task_id],
+    queryKey: ["admin/errors", "all", hours, range?.from.getTime() ?? null, error_type, task_id],
     enabled,
     refetchInterval: SLOW_REFRESH_MS,
     staleTime: SLOW_REFRESH_MS,
-    queryFn: async ({ signal }) => {
-      const page = (page: number) =>
-        request<ErrorsPage>("admin/errors", { query: { error_type, task_id, hours, page, limit: 100 }, signal });
-      const first = await page(1);
-      const rows = new Map(first.errors.map((row) => [row.execution_id, row]));
-      const pages = Math.min(BREAKDOWN_PAGES, Math.ceil(first.total / 100));
-      for (let next = 2; next <= pages; next += 1) {
-        for (const row of (await page(next)).errors) rows.set(row.execution_id, row);
-      }
-      return { rows: [...rows.values()], total: first.total };
-    },
+    queryFn: ({ signal }) => readAllErrors({ hours, range }, { error_type, task_id }, signal),
   });
+}
+
+interface ErrorsFilter {
+  readonly error_type: string | undefined;
+  readonly task_id: string | undefined;
+}
+
+/** Reads what {@link useAllErrors} says. The API has windows up to now, so those that hold a range become longer. */
+export async function readAllErrors({ hours, range }: ErrorsWindow, { error_type, task_id }: ErrorsFilter, signal: AbortSignal) {
+  const hoursNow = () => (range ? hoursThatHold(range, hours, apiNow()) : hours);
+  const read = (hours: number, page: number) =>
+    request<ErrorsPage>("admin/errors", { query: { error_type, task_id, hours, page, limit: 100 }, signal });
+  let asked = hoursNow();
+  let first = await read(asked, 1);
+  // Of all answers this may be the first, which says what time it is: the reader's clock may be wrong.
+  if (hoursNow() > asked) {
+    asked = hoursNow();
+    first = await read(asked, 1);
+  }
+  const rows = new Map(first.errors.map((row) => [row.execution_id, row]));
+  const pages = Math.min(BREAKDOWN_PAGES, Math.ceil(first.total / 100));
+  for (let next = 2; next <= pages; next += 1) {
+    for (const row of (await read(asked, next)).errors) rows.set(row.execution_id, row);
+  }
+  return { rows: [...rows.values()], total: first.total };
 }
 
 /** Names that are read for one page of a list, at most: each is a request. */

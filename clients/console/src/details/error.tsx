@@ -13,7 +13,7 @@ export function ErrorPanel({ id, row }: { id: string; row: ErrorRow | undefined 
   if (row === undefined) return <ExecutionPanel id={id} row={undefined} />;
   return (
     <Panel kind="Failed execution" title={<Foreign text={row.error_type} />}>
-      <Missing error={query.error} hasRow what="executions" />
+      <Missing query={query} hasRow what="executions" />
       <Failure of={row} />
       <Facts>
         <Fact name="Started">

@@ -13,7 +13,7 @@ export function ExecutionPanel({ id, row }: { id: string; row: ExecutionRow | un
   const execution: ExecutionRow | ExecutionDetail | undefined = query.data ?? row;
   return (
     <Panel kind="Execution" title={execution ? <Foreign text={execution.search_query ?? "Unknown query"} /> : "Execution"}>
-      <Missing error={query.error} hasRow={execution !== undefined} what="executions" />
+      <Missing query={query} hasRow={execution !== undefined} what="executions" />
       {execution && <ExecutionFacts execution={execution} detail={query.data} />}
       {query.data && <History events={query.data.history} />}
     </Panel>

@@ -1,15 +1,16 @@
 /** What a detail says when there is nothing to show, or less than usual. */
-import { ApiError, hasNoEndpoint, passes, sentence } from "../api/errors";
+import { ApiError, hasNoEndpoint, passes, problemOf, sentence, type Reading } from "../api/errors";
 import { Notice } from "../ui/parts";
 
 interface Props {
-  error: Error | null;
+  query: Reading;
   /** Whether the list's row is shown anyway. */
   hasRow: boolean;
   what: string;
 }
 
-export function Missing({ error, hasRow, what }: Props) {
+export function Missing({ query, hasRow, what }: Props) {
+  const error = problemOf(query);
   if (error === null) return hasRow ? null : <p class="faint" role="status">Loading…</p>;
   if (hasNoEndpoint(error)) {
     return hasRow ? (
@@ -27,6 +28,12 @@ export function Missing({ error, hasRow, what }: Props) {
       </Notice>
     );
   }
-  if (hasRow && passes(error)) return null;
+  if (passes(error)) {
+    return (
+      <Notice tone="info" title={sentence(error)}>
+        This detail can't be read. The console keeps trying{hasRow && ", and shows the fields of the list meanwhile"}.
+      </Notice>
+    );
+  }
   return <Notice tone="bad" title={sentence(error)} />;
 }

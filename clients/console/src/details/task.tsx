@@ -5,7 +5,7 @@ import { count, duration, localTime, percent } from "../format";
 import { scheduleLink, taskExecutionsLink, userLink } from "../links";
 import { href } from "../place";
 import { knownZoneOf } from "../schedules";
-import { Panel, Section } from "../ui/page";
+import { NothingYet, Panel, Section } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, Key, None, Status, Time } from "../ui/parts";
 import { History } from "./history";
 import { Missing } from "./missing";
@@ -15,7 +15,7 @@ export function TaskPanel({ id, row }: { id: string; row: TaskRow | undefined })
   const task: TaskRow | undefined = query.data ?? row;
   return (
     <Panel kind="Task" title={task ? <Foreign text={task.name ?? task.search_query ?? "Without a name"} /> : "Task"}>
-      <Missing error={query.error} hasRow={task !== undefined} what="tasks" />
+      <Missing query={query} hasRow={task !== undefined} what="tasks" />
       {task && <TaskFacts task={task} />}
       {query.data && <Schedules task={query.data} />}
       {query.data && <LastExecutions task={query.data} />}
@@ -102,7 +102,7 @@ function LastExecutions({ task }: { task: TaskDetail }) {
   const rows = query.data?.executions ?? [];
   return (
     <Section title="Last executions">
-      {query.isPending && <p class="faint">Loading…</p>}
+      {query.data === undefined && <NothingYet query={query} />}
       {query.data && rows.length === 0 && <p class="faint">Nothing ran in the last 365 days.</p>}
       {rows.length > 0 && <Strip rows={rows} />}
       <ul class="rows">

@@ -1,6 +1,7 @@
 /** One user: state, keys, tasks, how far a deactivation is, and who says so. */
 import { useRef, useState } from "preact/hooks";
 import { apiNow } from "../api/client";
+import { problemOf } from "../api/errors";
 import { useNames, useUser } from "../api/queries";
 import type { ApiKey, UserDetail, UserRow } from "../api/types";
 import { ago, count, duration, plural } from "../format";
@@ -32,14 +33,14 @@ export function UserPanel({ id, row }: { id: string; row: UserRow | undefined })
       title={user ? <Foreign text={user.email || user.id} email /> : "User"}
       actions={user && <Actions user={user} onAsk={setAsking} />}
     >
-      <Missing error={query.error} hasRow={user !== undefined} what="users" />
+      <Missing query={query} hasRow={user !== undefined} what="users" />
       {user && <UserFacts user={user} />}
       {query.data?.state === "deactivated" && (
         <Deactivation user={query.data} isHeld={held !== null && held === stateHolder(query.data)} onAsk={() => setAsking("deactivate")} />
       )}
       {query.data === undefined && user?.state === "deactivated" && (
         <Section title="Deactivation">
-          <UnknownProgress problem={query.error ?? query.failureReason} />
+          <UnknownProgress problem={problemOf(query)} />
         </Section>
       )}
       {query.data && <Keys keys={query.data.api_keys} />}
@@ -209,7 +210,7 @@ function By({ who }: { who: string | null }) {
 /** Who requested a deactivation, by name. */
 function Administrator({ id }: { id: string }) {
   const name = useNames([id]).get(id);
-  return <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} whole /> : "Open the administrator"}</a>;
+  return <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} email whole /> : "Open the administrator"}</a>;
 }
 
 function Keys({ keys }: { keys: readonly ApiKey[] }) {

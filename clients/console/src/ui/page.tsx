@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import type { UseQueryResult } from "@tanstack/preact-query";
 import { useEffect, useId, useRef } from "preact/hooks";
-import { ApiError, hasNoEndpoint, sentence } from "../api/errors";
+import { ApiError, hasNoEndpoint, passes, problemOf, sentence, type Reading } from "../api/errors";
 import { changed } from "../place";
 import { go, useRoute } from "../route";
 import { ConnectionNotice } from "./connection";
@@ -54,13 +54,24 @@ interface LoadedProps<T> {
 /** What a query answered; or what it waits for, or why there is nothing. */
 export function Loaded<T>({ query, what, loading, children }: LoadedProps<T>) {
   if (query.data !== undefined) return <>{children(query.data)}</>;
-  const problem = query.error ?? query.failureReason;
+  const problem = problemOf(query);
   if (problem === null) return <>{loading || <TableLoading columns={6} />}</>;
   if (query.status === "error") return <Refused error={query.error} what={what} />;
   return (
     <Notice tone="info" title={sentence(problem)} urgent>
       The console keeps trying, and shows {what} as soon as there is an answer.
     </Notice>
+  );
+}
+
+/** What stands where a part of a view has nothing to show yet: that it is read, or why it can't be. */
+export function NothingYet({ query }: { query: Reading }) {
+  const problem = problemOf(query);
+  if (problem === null) return <p class="faint">Loading…</p>;
+  return (
+    <p class="faint" role="status">
+      {sentence(problem)} {passes(problem) && "The console keeps trying."}
+    </p>
   );
 }
 

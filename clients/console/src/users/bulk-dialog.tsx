@@ -9,7 +9,7 @@ import { Dialog } from "../ui/dialog";
 import { Foreign, Notice } from "../ui/parts";
 import { BulkResults, isDeactivated } from "./bulk-results";
 import { CancelButton, DialogEnd, WhatClosingDoes } from "./change-dialog";
-import { adviceAfter, useDeactivateMany } from "./changes";
+import { REPEATING_IS_SAFE, useDeactivateMany } from "./changes";
 
 interface Props {
   users: readonly UserRow[];
@@ -66,7 +66,7 @@ export function BulkDialog({ users, onClose }: Props) {
         </label>
         {change.error && (
           <Notice tone="bad" title={sentence(change.error)} urgent>
-            {adviceAfter("Deactivate", change.error, change.isSent)}
+            {REPEATING_IS_SAFE}
           </Notice>
         )}
         <WhatClosingDoes change={change} />

@@ -11,7 +11,7 @@ import { useStore } from "../store";
 import { visibleEmail } from "../text";
 import { Dialog } from "../ui/dialog";
 import { Copy, Foreign, Notice } from "../ui/parts";
-import { adviceAfter, useDeactivate, useReactivate } from "./changes";
+import { adviceAfterReactivation, REPEATING_IS_SAFE, useDeactivate, useReactivate } from "./changes";
 import { isDetail, isDone, sendsCommands, stateHolder, steps } from "./progress";
 import { ProgressList, UnknownProgress } from "./progress-list";
 import { useWaiting } from "./waiting";
@@ -51,14 +51,13 @@ export function DeactivateDialog({ user, onHeld, onClose }: DeactivateProps) {
           attempt={change.submittedAt}
           before={before.current}
           busy={change.isPending}
-          isSent={change.isSent}
           error={change.error}
           onRepeat={send}
           onHeld={onHeld}
           onClose={onClose}
         />
       ) : (
-        <Confirmation user={user} verb="Deactivate" danger change={change} onSend={send} onClose={onClose}>
+        <Confirmation user={user} verb="Deactivate" danger change={change} advice={REPEATING_IS_SAFE} onSend={send} onClose={onClose}>
           <p>As soon as you confirm:</p>
           {user.state === "deactivated" ? <RestConsequences user={user} /> : <Consequences user={user} />}
         </Confirmation>
@@ -120,7 +119,7 @@ export function ReactivateDialog({ user, onClose }: Props) {
           <DialogEnd onClose={onClose} />
         </>
       ) : (
-        <Confirmation user={user} verb="Reactivate" change={change} onSend={() => change.mutate(user.id)} onClose={onClose}>
+        <Confirmation user={user} verb="Reactivate" change={change} advice={adviceAfterReactivation(change.isUnknown)} onSend={() => change.mutate(user.id)} onClose={onClose}>
           <p>As soon as you confirm:</p>
           <ul class="consequences">
             <li>The user may use the platform again.</li>
@@ -172,12 +171,14 @@ interface ConfirmationProps extends Props {
   verb: "Deactivate" | "Reactivate";
   danger?: boolean;
   change: Pending & { error: Error | null };
+  /** What is said after it has failed. */
+  advice: string;
   onSend: () => void;
   children: ComponentChildren;
 }
 
 /** Asks for the user's email, so that the wrong row can't be changed by a slip. */
-function Confirmation({ user, verb, danger = false, change, onSend, onClose, children }: ConfirmationProps) {
+function Confirmation({ user, verb, danger = false, change, advice, onSend, onClose, children }: ConfirmationProps) {
   const { isPending: busy, error } = change;
   const [typed, setTyped] = useState("");
   // A stand-in has no email; its id is asked for then.
@@ -205,7 +206,7 @@ function Confirmation({ user, verb, danger = false, change, onSend, onClose, chi
       </label>
       {error && (
         <Notice tone="bad" title={sentence(error)} urgent>
-          {adviceAfter(verb, error, change.isSent)}
+          {advice}
         </Notice>
       )}
       <WhatClosingDoes change={change} />
@@ -234,14 +235,12 @@ interface ProgressProps extends DeactivateProps {
   before: string | null;
   /** Whether the request is being repeated. */
   busy: boolean;
-  /** Whether the repeated request was sent. */
-  isSent: boolean;
   /** Why the repeated request failed. */
   error: Error | null;
   onRepeat: () => void;
 }
 
-function Progress({ user, answered, attempt, before, busy, isSent, error, onRepeat, onHeld, onClose }: ProgressProps) {
+function Progress({ user, answered, attempt, before, busy, error, onRepeat, onHeld, onClose }: ProgressProps) {
   const client = useQueryClient();
   const { data, dataUpdatedAt, error: unread, failureReason } = useWatchedUser(user.id, attempt);
   const waiting = useWaiting();
@@ -268,7 +267,7 @@ function Progress({ user, answered, attempt, before, busy, isSent, error, onRepe
       {held !== null && <Notice tone="info" title={EARLIER_HOLDS} />}
       {error && (
         <Notice tone="bad" title={sentence(error)} urgent>
-          {adviceAfter("Deactivate", error, isSent)}
+          {REPEATING_IS_SAFE}
         </Notice>
       )}
       {!done && held === null && <p class="faint small">You can close this: it goes on by itself, and the user's detail shows how far it is.</p>}

@@ -1,6 +1,7 @@
 /** Following a deactivation until everything is stopped: often at first, and ever more seldom while nothing changes. */
 import { useRef } from "preact/hooks";
-import { REFRESH_MS, useUser } from "../api/queries";
+import { useUser } from "../api/queries";
+import { REFRESH_MS } from "../reads";
 import { isDone, steps } from "./progress";
 
 const LEAST_MS = 2_000;

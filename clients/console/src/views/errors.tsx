@@ -1,6 +1,6 @@
 /** Failed executions of a window, and what they have in common. */
 import { useState } from "preact/hooks";
-import { apiNow } from "../api/client";
+import { problemOf, sentence } from "../api/errors";
 import { useAllErrors, useList } from "../api/queries";
 import type { ErrorRow, ErrorsPage } from "../api/types";
 import { breakdown, extent, GROUP_NAMES, GROUPS, ofTypes, type Group, type Part } from "../breakdown";
@@ -8,7 +8,7 @@ import { ErrorPanel } from "../details/error";
 import { count, percent, plural } from "../format";
 import { userLink } from "../links";
 import { changed, paging, type Params } from "../place";
-import { hoursThatHold, isIn, rangeInWords, rangeOf, type Range } from "../range";
+import { isIn, rangeInWords, rangeOf, type Range } from "../range";
 import { hoursOf, READS } from "../reads";
 import { useRoute } from "../route";
 import { shortened, visible } from "../text";
@@ -31,7 +31,7 @@ export function Errors() {
   const route = useRoute();
   const { params } = route;
   const range = rangeOf(params);
-  const hours = hoursRead(params, range);
+  const hours = hoursOf(params);
   return (
     <Page
       title="Errors"
@@ -50,16 +50,12 @@ export function Errors() {
   );
 }
 
-/** The hours of the window that is read: for a bar of a chart, at least those since it began. */
-const hoursRead = (params: Params, range: Range | null) => (range ? hoursThatHold(range, hoursOf(params), apiNow()) : hoursOf(params));
-
 /** The open failure, with its row if the list on the screen has it. */
 function OpenError({ id }: { id: string }) {
   const { params } = useRoute();
   const range = rangeOf(params);
   const list = useList<ErrorsPage>(READS.errors(params), { enabled: range === null });
-  const hours = hoursRead(params, range);
-  const newest = useAllErrors(hours, params, range !== null);
+  const newest = useAllErrors({ hours: hoursOf(params), range }, params, range !== null);
   const rows = range ? newest.data?.rows : list.data?.errors;
   return <ErrorPanel id={id} row={rows?.find((row) => row.execution_id === id)} />;
 }
@@ -84,7 +80,7 @@ function OfWindow({ hours }: { hours: number }) {
 function OfRange({ range, hours }: { range: Range; hours: number }) {
   const route = useRoute();
   const { page, limit } = paging(route.params);
-  const query = useAllErrors(hours, route.params, true);
+  const query = useAllErrors({ hours, range }, route.params, true);
   const oldest = query.data?.rows.at(-1)?.occurred_at;
   const isCut = query.data !== undefined && query.data.total > query.data.rows.length && oldest !== undefined && new Date(oldest) > range.from;
   return (
@@ -143,8 +139,10 @@ const ErrorList = ({ rows, total, busy, title }: ErrorListProps) => (
 function Breakdown({ hours, types }: { hours: number; types: Readonly<Record<string, number>> }) {
   const { params } = useRoute();
   const byType = groupOf(params) === "error_type";
-  const { data, isLoading } = useAllErrors(hours, params, !byType);
-  return <BreakdownCard rows={data?.rows ?? []} total={data?.total ?? 0} {...(byType && { types })} isLoading={isLoading} />;
+  const query = useAllErrors({ hours, range: null }, params, !byType);
+  const { data, isLoading } = query;
+  const problem = byType ? null : problemOf(query);
+  return <BreakdownCard rows={data?.rows ?? []} total={data?.total ?? 0} {...(byType && { types })} isLoading={isLoading} problem={problem} />;
 }
 
 /** What failures are counted by. Those of one type have something else in common. */
@@ -163,11 +161,13 @@ interface BreakdownProps {
   /** All types with their counts, if the API has counted them. */
   types?: Readonly<Record<string, number>>;
   isLoading?: boolean;
+  /** Why the failures can't be read. */
+  problem?: Error | null;
   /** Whether there may be more failures than were read. */
   isCut?: boolean;
 }
 
-function BreakdownCard({ rows, total, types, isLoading = false, isCut = false }: BreakdownProps) {
+function BreakdownCard({ rows, total, types, isLoading = false, problem = null, isCut = false }: BreakdownProps) {
   const { params } = useRoute();
   const [all, setAll] = useState(false);
   const group = groupOf(params);
@@ -178,7 +178,7 @@ function BreakdownCard({ rows, total, types, isLoading = false, isCut = false }:
         <h2 id="breakdown">What they have in common</h2>
         <GroupChoice group={group} />
       </header>
-      <ul class="bars" aria-busy={isLoading}>
+      <ul class="bars" aria-busy={isLoading && problem === null}>
         {(all ? parts : parts.slice(0, FIRST)).map((part) => (
           <li key={part.value ?? ""}>
             <PartName part={part} group={group} />
@@ -196,7 +196,7 @@ function BreakdownCard({ rows, total, types, isLoading = false, isCut = false }:
           </button>
         )}
         <span class="faint small">
-          {isLoading && "Reading the failures…"}
+          {problem ? `${sentence(problem)} The failures can't be read.` : isLoading && "Reading the failures…"}
           {types ? extent(sum(parts), sum(parts)) : extent(rows.length, total, isCut)}
         </span>
       </footer>

@@ -1,7 +1,7 @@
 /** Executions by hour and by day, each with a zoom into finer bars. */
 import { useState } from "preact/hooks";
 import { apiNow } from "../api/client";
-import { hasNoEndpoint, sentence } from "../api/errors";
+import { hasNoEndpoint, problemOf, sentence } from "../api/errors";
 import { useMinutes, useSeries } from "../api/queries";
 import type { Bucket, Series } from "../api/types";
 import { bars, listBehind, merged, type Bar } from "../buckets";
@@ -48,10 +48,11 @@ function ChartCard({ frame }: { frame: Frame }) {
   const minutes = useMinutes(frame.hours, range !== null && byMinute);
   const finer = useSeries("executions", frame.finer, frame.hours, range !== null && !byMinute);
   const fine = byMinute ? minutes.data?.series : finer.data;
+  const fineProblem = range && problemOf(byMinute ? minutes : finer);
   const zoomed = range !== null && fine !== undefined;
   const all = zoomed ? merged(barsOf(fine), frame.fine, minutes.data?.running ?? null) : barsOf(whole.data);
   const shown = range && zoomed ? all.filter((bar) => bar.end > range.start && bar.start < range.end) : all;
-  const problem = whole.error ?? (whole.data === undefined ? whole.failureReason : null);
+  const problem = problemOf(whole) ?? fineProblem;
   const bucket = zoomed ? (byMinute ? "minutes" : "hour") : frame.bucket;
   return (
     <section class="card chart-card" aria-labelledby={frame.title}>

@@ -1,4 +1,5 @@
 /** How the platform is doing: figures against their thresholds, charts, error types, popular queries. */
+import type { UseQueryResult } from "@tanstack/preact-query";
 import { apiNow } from "../api/client";
 import { useDeactivated, useIsOutdated, useList, useRateBefore, useStats } from "../api/queries";
 import type { ErrorsPage, ExecutionsPage, Health, Stats } from "../api/types";
@@ -8,7 +9,7 @@ import { errorsLink } from "../links";
 import { href } from "../place";
 import { READS } from "../reads";
 import { ERROR_RATE, level, MEASURES, measures, rate, verdictWord, worst, type Measure } from "../thresholds";
-import { Loaded, Page } from "../ui/page";
+import { Loaded, NothingYet, Page } from "../ui/page";
 import { Foreign, LevelBadge, Share, Time } from "../ui/parts";
 import { Charts } from "./overview-charts";
 
@@ -55,7 +56,7 @@ export function Overview() {
               <Totals stats={data} />
               <Charts />
               <div class="columns">
-                <ErrorTypes errors={errors.data} />
+                <ErrorTypes query={errors} />
                 <Popular stats={data} />
               </div>
             </>
@@ -166,7 +167,8 @@ function Totals({ stats }: { stats: Stats }) {
   );
 }
 
-function ErrorTypes({ errors }: { errors: ErrorsPage | undefined }) {
+function ErrorTypes({ query }: { query: UseQueryResult<ErrorsPage> }) {
+  const errors = query.data;
   const types = Object.entries(errors?.error_types ?? {});
   const total = errors?.total ?? 0;
   return (
@@ -175,7 +177,7 @@ function ErrorTypes({ errors }: { errors: ErrorsPage | undefined }) {
         <h2 id="error-types">Error types, 24 h</h2>
         {errors && <a href={errorsLink({}, 24)}>{plural(total, "error")}</a>}
       </header>
-      {!errors && <p class="faint">Loading…</p>}
+      {!errors && <NothingYet query={query} />}
       {errors && types.length === 0 && <p class="faint">Nothing failed in the last 24 hours.</p>}
       <ul class="bars">
         {types.slice(0, 10).map(([type, number]) => (

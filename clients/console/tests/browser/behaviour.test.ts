@@ -126,6 +126,39 @@ describe("refusals and an API that is away", () => {
     await page.getByRole("table").waitFor();
   });
 
+  test.each([
+    ["with its row", EXECUTION, "The console keeps trying, and shows the fields of the list meanwhile."],
+    ["without its row", `${EXECUTION.slice(0, -1)}1`, "The console keeps trying."],
+  ])("a detail that fails for good while the list is answered says so, %s, and no alert says it of the API", async (_, id, words) => {
+    await answer(page, "admin/executions?*", { executions: [execution()], total: 1, page: 1, limit: 50 });
+    await answer(page, "admin/executions/*", { detail: "Service unavailable" }, 503, { "retry-after": "1" });
+    await browser.open(`#/executions?open=${id}`, { page });
+    const panel = page.getByRole("complementary");
+    await panel.getByText(`This detail can't be read. ${words}`).waitFor();
+    expect(await panel.getByText("Loading…").count()).toBe(0);
+    // It is tried again meanwhile.
+    await page.waitForRequest(`**/admin/executions/${id}`);
+    await page.waitForRequest(`**/admin/executions/${id}`);
+    expect(await page.getByRole("alert").count()).toBe(0);
+    await page.unroute("**/admin/executions/*");
+    await answer(page, "admin/executions/*", execution({ id }));
+    await panel.getByText("History").waitFor();
+    expect(await panel.getByText("can't be read", { exact: false }).count()).toBe(0);
+  });
+
+  test("a part of a view that fails for good says so", async () => {
+    const fails = (path: string) => answer(page, path, { detail: "Service unavailable" }, 503, { "retry-after": "1" });
+    await answer(page, `admin/tasks/${TASK}`, task());
+    await fails("admin/executions?*");
+    await browser.open(`#/tasks?open=${TASK}`, { page });
+    const words = /can't answer for the moment.*The console keeps trying/;
+    await page.getByRole("complementary").getByText(words).waitFor();
+    await page.unrouteAll();
+    await fails("admin/errors?*");
+    await page.evaluate(() => (location.hash = "#/"));
+    await page.locator(".card", { hasText: "Error types" }).getByText(words).waitFor();
+  });
+
   test("the dot that says how fresh the data is is not green before there is any", async () => {
     let release = () => {};
     const released = new Promise<void>((done) => (release = done));

@@ -303,6 +303,25 @@ describe("changing users", () => {
       expect(attempts).toBe(1);
     }));
 
+  test("once it is not known whether a reactivation took effect, that stays so, also when a further one is refused", async () => {
+    const answers = [503, 409];
+    await page.route(`**/admin/users/${USER}/reactivate`, (route) => route.fulfill({ status: answers.shift() ?? 409, json: { detail: "Conflict" } }));
+    const dialog = await confirmChange(browser, page, "Reactivate");
+    const advice = dialog.getByRole("alert").getByText("It is not known whether the user was reactivated.", { exact: false });
+    await advice.waitFor();
+    await dialog.getByRole("button", { name: "Reactivate", exact: true }).click();
+    await dialog.getByRole("alert").getByText("Conflict", { exact: false }).waitFor();
+    expect(await advice.count()).toBe(1);
+    expect(await dialog.getByText("Nothing was changed.").count()).toBe(0);
+  });
+
+  test("the name of whoever deactivated a user is an email, in which nothing is overlooked", async () => {
+    await answerDeactivation(page, () => ({ commands: 0, tasks: 0, keys: 0 }));
+    await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "ad\u200dmin@example.com" }));
+    await browser.open(`#/users?open=${USER}`, { page });
+    await page.getByRole("complementary").getByRole("link", { name: "ad⟨U+200D⟩min@example.com" }).waitFor();
+  });
+
   test("a change that waits for the rate limit says so, and is never sent after Cancel", () =>
     withClock(async (own, page) => {
       let attempts = 0;

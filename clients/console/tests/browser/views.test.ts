@@ -412,6 +412,22 @@ describe("lists", () => {
     await other.close();
   });
 
+  test("a chart is zoomed into five minutes also if it can't be read what runs, and then has no means", async () => {
+    const other = await blank(browser);
+    await answerSeries(other);
+    await answer(other, "admin/executions?status=running*", { detail: "Service unavailable" }, 503);
+    await browser.open("#/", { page: other });
+    await settled(other);
+    const chart = other.getByRole("group", { name: /by hour/ });
+    await chart.locator("a.bar").nth(12).focus();
+    await other.keyboard.press("+");
+    await other.waitForFunction(() => document.querySelector(".chart a.bar")?.getAttribute("aria-label")?.match(/^\d\d:\d[05] to \d\d:\d[05]/));
+    const names = await chart.locator("a.bar").evaluateAll((all) => all.map((bar) => bar.getAttribute("aria-label") ?? ""));
+    expect(names.length).toBeGreaterThanOrEqual(12);
+    for (const name of names) expect(name).toContain("average not known");
+    await other.close();
+  });
+
   test("the bars of a chart lead to windows by the API's clock, whatever the reader's", () =>
     withClock(async (own, other) => {
       await other.clock.setSystemTime(Date.now() - 5 * 3_600_000);
@@ -426,6 +442,12 @@ describe("lists", () => {
       const failures = other.waitForRequest((request) => request.url().includes("/admin/errors?"));
       await other.evaluate((link) => (location.hash = link), `#/errors?hours=1&from=${params.get("from")}&to=${params.get("to")}`);
       expect(Number(new URL((await failures).url()).searchParams.get("hours"))).toBeGreaterThanOrEqual(since / 3_600_000);
+
+      // After a reload nothing is known of the API's clock, until its first answer.
+      const hoursOf = (url: string) => Number(new URL(url).searchParams.get("hours"));
+      const whole = other.waitForRequest((request) => request.url().includes("/admin/errors?") && hoursOf(request.url()) >= since / 3_600_000);
+      await other.reload();
+      await whole;
     }));
 
   test("a task does not show the last executions of the one that was open before", async () => {

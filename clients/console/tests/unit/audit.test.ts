@@ -6,7 +6,7 @@ test("who was deactivated of late is read from the audit trail: newest first, ea
   const row = (at: string, target: string | null, user_ids: string[] = [], status = 200) =>
     ({ id: at, at, target, parameters: { user_ids }, status }) as unknown as AuditRow;
   const [a, b, c] = ["a", "b", "c"].map((digit) => `660e8400-e29b-41d4-a716-44665544000${digit}`) as [string, string, string];
-  const records = [row("2026-03-31T10:00:00Z", a), row("2026-03-31T11:00:00Z", null, [b, "no id", a]), row("2026-03-31T11:30:00Z", c, [], 409), { id: "gone", missing: true as const }];
+  const records = [row("2026-03-31T11:00:00Z", a), row("2026-03-31T11:00:00.120Z", null, [b, "no id", a]), row("2026-03-31T11:30:00Z", c, [], 409), { id: "gone", missing: true as const }];
 
   expect(deactivatedIds(records)).toEqual([b, a]);
 });
@@ -26,4 +26,12 @@ test("a removed record stands at the end of its hour, which its id begins with",
   const gone = { id: "2026112808-9f86d081884c-0", missing: true as const };
   const [ten, half, seven] = [row("2026-11-28T10:00:00Z"), row("2026-11-28T08:00:00Z"), row("2026-11-28T07:59:59.999Z")];
   expect(newestFirst([seven, gone, ten, half])).toEqual([ten, half, gone, seven]);
+});
+
+test("records of one second are in the order of their times, with and without milliseconds", () => {
+  const row = (at: string) => ({ id: at, at }) as AuditRow;
+  const [whole, later] = [row("2026-11-28T08:00:00Z"), row("2026-11-28T08:00:00.120Z")];
+  const gone = { id: "2026112808-9f86d081884c-0", missing: true as const };
+  const unknown = { id: "of another form", missing: true as const };
+  expect(newestFirst([unknown, whole, gone, { ...unknown }, later])).toEqual([later, whole, gone, unknown, unknown]);
 });

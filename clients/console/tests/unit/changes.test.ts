@@ -1,10 +1,10 @@
 /** Changes of users: how often they are sent, and what becomes of them when their dialog closes. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { connection } from "../../src/api/client";
-import { ApiError, SessionEnded, Unreachable } from "../../src/api/errors";
+import { Unreachable } from "../../src/api/errors";
 import { newQueryClient } from "../../src/api/queries";
 import { begin, end } from "../../src/session";
-import { adviceAfter, begun, changeOf, deactivate, deactivateMany, reactivate, type Change } from "../../src/users/changes";
+import { adviceAfterReactivation, begun, changeOf, deactivate, deactivateMany, reactivate, type Change } from "../../src/users/changes";
 
 /** What was sent: method and path. */
 let sent: string[];
@@ -117,7 +117,7 @@ test.each([
 test("a reactivation that gets no token is not sent, and does not count as sent", async () => {
   begin({ clerk: { token: () => Promise.reject(new Unreachable()), signOut: () => Promise.resolve() } });
   const onSent = vi.fn();
-  const outcome = reactivate(begun("user_1", new AbortController().signal, onSent)).catch((error: unknown) => error);
+  const outcome = reactivate(begun("user_1", new AbortController().signal, { onSent })).catch((error: unknown) => error);
 
   expect(await outcome).toBeInstanceOf(Unreachable);
   expect([sent, onSent.mock.calls]).toEqual([[], []]);
@@ -168,14 +168,40 @@ test.each([
   expect(sent).toEqual([DEACTIVATION]);
 });
 
-test("after a reactivation that failed it is said whether it may have taken effect, which one that was never sent can't have", () => {
-  const unknown = "It is not known whether the user was reactivated. Look at the user before you try again: another administrator may have deactivated them meanwhile.";
-  for (const error of [new ApiError(500, ""), new ApiError(502, ""), new ApiError(503, ""), new ApiError(504, ""), new Unreachable(), new TypeError("a fault")]) {
-    expect(adviceAfter("Reactivate", error, true)).toBe(unknown);
-    expect(adviceAfter("Reactivate", error, false)).toBe("Nothing was changed.");
-  }
-  for (const error of [new ApiError(409, ""), new ApiError(429, ""), new ApiError(404, ""), new SessionEnded("")]) {
-    expect(adviceAfter("Reactivate", error, true)).toBe("Nothing was changed.");
-  }
-  expect(adviceAfter("Deactivate", new Unreachable(), true)).toBe("Nothing is lost by trying again: repeating is safe.");
+test("after a reactivation that failed it is said whether it may have taken effect", () => {
+  expect(adviceAfterReactivation(true)).toBe(
+    "It is not known whether the user was reactivated. Look at the user before you try again: another administrator may have deactivated them meanwhile.",
+  );
+  expect(adviceAfterReactivation(false)).toBe("Nothing was changed.");
+});
+
+test.each([
+  ["answers 500", () => refusal(500), true],
+  ["answers 503", () => refusal(503), true],
+  ["is lost", lost, true],
+  ["answers 404", () => refusal(404), false],
+  ["answers 409", () => refusal(409), false],
+  ["answers 429", () => refusal(429), false],
+  ["succeeds", () => new Response("{}", { status: 200 }), false],
+])("whether a reactivation that %s took effect is not known only if it got no answer or a 5xx", async (_, given, isUnknown) => {
+  answers = [given()];
+  const onUnknown = vi.fn();
+  const outcome = reactivate(begun("user_1", new AbortController().signal, { onUnknown })).catch(() => null);
+  await vi.advanceTimersByTimeAsync(LONG);
+  await outcome;
+
+  expect(sent).toEqual([REACTIVATION]);
+  expect(onUnknown).toHaveBeenCalledTimes(isUnknown ? 1 : 0);
+});
+
+test("a reactivation that is not sent leaves it to those before whether one took effect", async () => {
+  answers = [lost()];
+  const heard: string[] = [];
+  const hears = { onSent: () => heard.push("sent"), onUnknown: () => heard.push("not known") };
+  const dialog = new AbortController().signal;
+  await reactivate(begun("user_1", dialog, hears)).catch(() => null);
+  begin({ clerk: { token: () => Promise.reject(new Unreachable()), signOut: () => Promise.resolve() } });
+  await reactivate(begun("user_1", dialog, hears)).catch(() => null);
+
+  expect(heard).toEqual(["sent", "not known"]);
 });

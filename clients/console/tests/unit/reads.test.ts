@@ -12,6 +12,8 @@ test.each([
     "#/errors?error_type=TimeoutError&limit=100",
     [{ path: "admin/errors", query: { error_type: "TimeoutError", task_id: undefined, hours: 24, page: 1, limit: 100 } }],
   ],
+  // Those of a bar of a chart are read in pages of their own.
+  ["#/errors?from=2026-11-28T12:00:00Z&to=2026-11-28T13:00:00Z&limit=100", []],
   ["#/users?q=ann", [{ path: "admin/users", query: { q: "ann", active_only: undefined, page: 1, limit: 50 } }]],
   ["#/tasks?state=active&user_id=7", [{ path: "admin/tasks", query: { user_id: "7", page: 1, limit: 50 } }]],
   ["#/tasks?state=active", [{ path: "admin/tasks", query: { state: "active", page: 1, limit: 50 } }]],

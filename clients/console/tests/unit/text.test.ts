@@ -14,7 +14,7 @@ test("what people write stays as it is", () => {
   }
 });
 
-test("in an email what joins or varies characters is written out, too", () => {
+test("in an email what joins or varies characters is written out, too, and all else that is not seen", () => {
   for (const [code, written] of [
     [0x200c, "200C"],
     [0x200d, "200D"],
@@ -27,6 +27,13 @@ test("in an email what joins or varies characters is written out, too", () => {
     [0xe0100, "E0100"],
     [0xe01ef, "E01EF"],
     [0x200b, "200B"],
+    [0x2800, "2800"],
+    [0x2065, "2065"],
+    [0xfff0, "FFF0"],
+    [0x1bca0, "1BCA0"],
+    [0x1d173, "1D173"],
+    [0xe0080, "E0080"],
+    [0xe0fff, "E0FFF"],
   ] as const) {
     expect(visibleEmail(`ann${String.fromCodePoint(code)}@example.com`)).toBe(`ann⟨U+${written}⟩@example.com`);
   }
