@@ -82,7 +82,8 @@ pub(crate) enum ReplayCommand {
     Repair {
         #[command(flatten)]
         one: GenerationChoice,
-        /// Delete entities of which the log has no events
+        /// Repair also entities of which the log may have lost events: delete them, or set them
+        /// back to what it says
         #[arg(long)]
         delete: bool,
     },
