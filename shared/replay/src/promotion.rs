@@ -150,7 +150,12 @@ impl Replay {
         more: Vec<Write>,
     ) -> Result<(), ReplayError> {
         let writes = std::iter::once(from.replace(to)).chain(more).collect();
-        Ok(self.store.transact(CONTROL_TABLE, writes, &self.usage).await?)
+        // Changes by administrators check the pointer, each in a transaction of its own.
+        let is_unmoved = || async { Ok(self.pointer().await? == *from) };
+        match self.transact_while(writes, is_unmoved).await? {
+            true => Ok(()),
+            false => Err(ReplayError::TakenOver),
+        }
     }
 
     /// The write that notes the time up to which the shadow generation was written, when another

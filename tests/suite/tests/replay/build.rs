@@ -17,6 +17,7 @@ use torale_replay::build::BuildOutcome;
 use torale_replay::{Replay, ReplayError, StopSignal};
 use torale_testkit::events::{IntoMessages, admin, event, task, user};
 use torale_testkit::faults::Faults;
+use torale_testkit::interceptor::Interceptor;
 use torale_testkit::stack::{self, NOW, Stack, number, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -307,4 +308,19 @@ async fn events_of_one_entity_are_shown_newest_last() {
     let found: Vec<&String> = found.iter().map(|logged| &logged.message).collect();
 
     assert_eq!(found, [&messages[1], &messages[2], &messages[0]]);
+}
+
+/// Two workers that end a build at once may cancel each other's transactions, so that neither has noted its position.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rebuild_whose_last_transactions_cancel_each_other_ends_with_a_position() {
+    let (stack, _) = filled(1210, 20).await;
+    let replay = quiet(stack.store_with(Interceptor::losing_transactions(3, "built_at")));
+
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+
+    assert!(replay.position(&second.name).await.unwrap().is_some());
+    // A second worker that comes later leaves it as it is.
+    let noted = replay.position(&second.name).await.unwrap();
+    replay.build(&second.name, 1, &StopSignal::default()).await.unwrap();
+    assert_eq!(replay.position(&second.name).await.unwrap(), noted);
 }

@@ -16,6 +16,7 @@ use torale_replay::{Replay, ReplayError};
 use torale_testkit::events;
 use torale_testkit::faults::Faults;
 use torale_testkit::request::{get, patch};
+use torale_testkit::interceptor::Interceptor;
 use torale_testkit::scenario::given;
 use torale_testkit::stack::{self, Stack};
 use users::Users;
@@ -196,6 +197,21 @@ async fn promotion_of_a_generation_that_fell_behind_catches_up_first() {
 }
 
 /// P8: what a deactivation did is true in whichever generation is read next.
+/// A transaction may be cancelled as another one checks the pointer at the same moment, and changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promotion_and_rollback_try_again_after_conflicts_that_change_nothing() {
+    let (stack, _) = filled(5210, 20).await;
+    let replay = quiet(stack.store_as("Operator"));
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
+    promote(&replay, &second).await;
+    let conflicts = || quiet(stack.store_with(Interceptor::losing_transactions(3, "\"beside\"")));
+
+    assert_eq!(conflicts().rollback().await.unwrap().live.name, FIRST_GENERATION);
+    promote(&conflicts(), &second).await;
+    let for_ever = quiet(stack.store_with(Interceptor::losing_transactions(usize::MAX, "\"beside\"")));
+    assert!(matches!(for_ever.rollback().await, Err(ReplayError::TakenOver)));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deactivate_user_is_in_both_generations_when_it_answers() {
     let id = "11111111-0000-4000-8000-0000000000c1";
