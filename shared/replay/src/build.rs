@@ -43,10 +43,14 @@ impl Replay {
     /// before stays as it is.
     ///
     /// # Errors
-    /// If the generation is live or the shadow generation, or the store fails.
+    /// If the generation is live or the shadow generation, unless it was built and is being
+    /// promoted, or if the store fails.
     pub async fn begin(&self, generation: &Generation) -> Result<RebuildBoard, ReplayError> {
         let pointer = self.pointer().await?;
-        if pointer.written_generations().any(|written| written.name == generation.name) {
+        let board = self.board(&generation.name).await?;
+        let is_complete = pointer.shadow.as_ref().is_none_or(|shadow| shadow.complete);
+        let is_joining = pointer.live.name != generation.name && !is_complete && board.is_some();
+        if pointer.written_generations().any(|one| one.name == generation.name) && !is_joining {
             return Err(ReplayError::Refused(format!(
                 "{} is in use and can't be built anew",
                 generation.name
@@ -57,7 +61,7 @@ impl Replay {
             let why = "was dropped: a name is used once. If it is still listed, drop it again to the end";
             return Err(ReplayError::Refused(format!("{name} {why}")));
         }
-        if let Some(board) = self.board(&generation.name).await? {
+        if let Some(board) = board {
             if board.plan.lanes != generation.lanes.count() {
                 let (name, lanes) = (&generation.name, board.plan.lanes);
                 return Err(ReplayError::Refused(format!(

@@ -51,7 +51,7 @@ pub(crate) enum ReplayCommand {
     /// Show generations, the log and the quarantine
     Status,
     /// Build a new generation: read the log, fold, write, catch up, compare with the live one;
-    /// resumes if interrupted
+    /// resumes if interrupted before it has caught up
     Rebuild(Rebuild),
     /// Compare a generation with the live one, item by item
     Diff {
