@@ -152,6 +152,27 @@ async fn rebuild_of_a_log_whose_beginning_was_lost_starts_at_its_first_part() {
     assert_same(&stack, &generation.name, "g1").await;
 }
 
+/// Nor does the search end with a later hour where its own instance has noted the first one before the loss.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn search_for_the_lost_beginning_of_a_log_notes_the_hour_that_it_has_found() {
+    let stack = Stack::start().await;
+    let at = |hours| Replay { clock: hours, ..quiet(stack.store_as("Operator")) };
+    let warm = at(|| NOW.plus(4 * HOUR));
+    let entry = LogEntry { lane: 0, body: &event("first", NOW, "user.created", json!({})) };
+    warm.store.append(&[entry], NOW, "first", &Usage::default()).await.unwrap();
+    stack.delete(CONTROL_TABLE, &keys::log_beginning()).await;
+    stack.store().append(&[entry], NOW.plus(3 * HOUR), "later", &Usage::default()).await.unwrap();
+
+    assert_eq!(warm.beginning().await.unwrap(), NOW.hour());
+    assert_eq!(at(|| NOW.plus(4 * HOUR)).beginning().await.unwrap(), NOW.hour());
+
+    // Where an earlier hour is noted than any part that is found yet, it stays.
+    stack.delete(CONTROL_TABLE, &keys::log_beginning()).await;
+    stack.store().note_beginning(NOW.plus(-HOUR), &Usage::default()).await.unwrap();
+    at(|| NOW.plus(4 * HOUR)).beginning().await.unwrap();
+    assert_eq!(at(|| NOW.plus(4 * HOUR)).beginning().await.unwrap(), NOW.plus(-HOUR).hour());
+}
+
 /// P6: a rebuild writes its own generation and its own plan; it sends no command and leaves no record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rebuild_writes_only_its_own_generation_and_plan() {
