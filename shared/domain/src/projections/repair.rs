@@ -4,7 +4,7 @@ use crate::entities::fold::State;
 use crate::events::Event;
 use crate::projections::compare::FOREIGN;
 use crate::projections::counter;
-use crate::projections::entity::{ENTITY_ATTRIBUTES, Entity};
+use crate::projections::entity::{AMOUNT_ATTRIBUTES, ENTITY_ATTRIBUTES, Entity};
 use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
 use crate::storage::write::{Action, Condition, Write, unchanged};
@@ -52,15 +52,26 @@ impl Difference {
         Entity::load(Some(&item)).ok()
     }
 
-    /// By how much each amount of a counter differs: expected less found. `None` if the items
-    /// differ in more than amounts, or are rows: their numbers are facts. A counter that consumers
-    /// change during a comparison may differ for a moment, but a difference that stays the same in
-    /// two passes is an error.
+    /// By how much each amount of a counter, or of a task's totals, differs: expected less found.
+    /// `None` if the items differ in more than amounts, or are rows: their numbers are facts. An
+    /// item that consumers change during a comparison may differ for a moment, but a difference
+    /// that stays the same in two passes is an error.
     pub fn drift(&self) -> Option<BTreeMap<String, i128>> {
         if keys::is_row(&self.key) {
             return None;
         }
-        drift(self.expected.as_ref()?, self.found.as_ref()?)
+        drift(&self.amounts(self.expected.as_ref()?)?, &self.amounts(self.found.as_ref()?)?)
+    }
+
+    /// The attributes of an item with the totals of a task, which are texts, as numbers. `None` if they cannot be read.
+    fn amounts(&self, attributes: &Attributes) -> Option<Attributes> {
+        let mut amounts = attributes.clone();
+        if keys::is_entity(&self.key) {
+            amounts.retain(|name, _| !AMOUNT_ATTRIBUTES.contains(&name.as_str()));
+            let Entity { totals, .. } = self.entity(Some(attributes))?;
+            amounts.extend(totals.amounts().map(|(name, number)| (name, Value::Number(number))));
+        }
+        Some(amounts)
     }
 }
 

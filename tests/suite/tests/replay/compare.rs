@@ -11,10 +11,10 @@ use torale_domain::storage::keys::{self, EVENTS_TABLE, FIRST_GENERATION, Lanes};
 use torale_domain::values::ids::UserId;
 use torale_replay::compare::{Comparison, Expected};
 use torale_replay::{Replay, ReplayError};
-use torale_testkit::events::{ADMIN, ADMIN_KEY_ID, api_key, notification_sent};
+use torale_testkit::events::{ADMIN, ADMIN_KEY_ID, api_key, execution, notification_sent, task};
 use torale_testkit::generator::Generator;
 use torale_testkit::request::get;
-use torale_testkit::scenario::{Scenario, given_an_admin};
+use torale_testkit::scenario::{Scenario, given, given_an_admin};
 use torale_testkit::stack::{NOW, RawItem, Stack, key_of, number, text};
 use torale_tests::model;
 use users::Users;
@@ -265,6 +265,34 @@ async fn compare_finds_a_wrong_counter_that_changes_all_the_time() {
 
     assert!(named(&compared).contains(&day), "{:?}", compared.differences);
 
+    let (mended, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
+    assert_eq!((mended, left.is_equal()), (1, true));
+}
+
+/// So are a task's totals, which are amounts as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compare_finds_wrong_totals_of_a_task_that_change_all_the_time() {
+    let (user, of) = ("11111111-0000-4000-8000-0000000000e1", "22222222-0000-4000-8000-0000000000e1");
+    let stack = given(task(of).created(user, "iphone")).start().await;
+    let replay = quiet(stack.store_as("Operator"));
+    let live = replay.pointer().await.unwrap().live;
+    let numbers = AtomicU64::new(1);
+    let more = || async {
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        let run = format!("33333333-0000-4000-8000-{number:012}");
+        stack.consume(&[execution(&run, of, user).failed("Timeout", "late").message()]).await;
+        Ok(())
+    };
+    more().await.unwrap();
+    let key = Key::stored(format!("t#{of}"), "e".to_owned());
+    let mut item = stack.item(&live.table(), &key).await.unwrap();
+    let totals = item["totals"].as_s().unwrap().replacen("[[1,", "[[6,", 1);
+    assert_ne!(item.insert("totals".to_owned(), text(&totals)), Some(text(&totals)));
+    stack.client.put_item().table_name(live.table()).set_item(Some(item)).send().await.unwrap();
+
+    let compared = replay.compare(Expected::Log(live.lanes), &live, Duration::ZERO, more).await.unwrap();
+
+    assert!(named(&compared).contains(&key), "{compared:?}");
     let (mended, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
     assert_eq!((mended, left.is_equal()), (1, true));
 }
