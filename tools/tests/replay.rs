@@ -3,10 +3,14 @@
 
 use serde_json::{Value as Json, json};
 use std::process::Command;
+use std::time::Duration;
+use torale_domain::storage::keys::Lanes;
 use torale_domain::values::time::DAY;
 use torale_platform::clock;
 use torale_platform::store::Usage;
 use torale_platform::store::log::LogEntry;
+use torale_replay::promotion::{Promotion, PromotionStep};
+use torale_replay::{Replay, StopSignal};
 use torale_testkit::events::{event, task};
 use torale_testkit::stack::{NOW, Stack};
 
@@ -61,14 +65,44 @@ async fn a_log_with_both_poisons_is_rebuilt_and_repaired_with_exit_status_1_and_
     assert_eq!((&found["undecodable"], &found["unwritable"]), (&json!(1), &json!(0)), "{found}");
     assert!(found["undecodable_in"][0].as_str().unwrap().contains("#third#"), "{found}");
 
+    // What can't be read may be of what is missing, so it is repaired only on demand.
+    let (status, _, refusal) = replay(&stack, &["repair"]).await;
+    assert_eq!(status, 2);
+    assert!(refusal.contains("may have lost events of"), "{refusal}");
     // Once it is repaired, only what can't be read is left to be said.
-    for command in ["verify", "repair", "verify"] {
-        let (status, answer, stderr) = replay(&stack, &[command]).await;
-        assert_eq!(status, 1, "{command}: {answer} {stderr}");
+    for command in [&["verify"][..], &["repair", "--delete"], &["verify"]] {
+        let (status, answer, stderr) = replay(&stack, command).await;
+        assert_eq!(status, 1, "{command:?}: {answer} {stderr}");
     }
     let (status, promoted, stderr) = replay(&stack, &["promote", "g2"]).await;
     assert_eq!(status, 0, "{promoted} {stderr}");
     assert!(stack.generation("g1").await == stack.generation("g2").await);
+}
+
+/// Interrupted after the building, and during the promotion.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_was_interrupted_goes_on_with_its_generation() {
+    let stack = logged(&[created()]).await;
+    let library = Replay { settle: Duration::ZERO, ..Replay::new(stack.store(), clock::system) };
+    let second = library.next_generation(Lanes::DEFAULT).await.unwrap();
+    library.begin(&second).await.unwrap();
+    library.build("g2", 1, &StopSignal::default()).await.unwrap();
+
+    let (_, rebuilt, stderr) = replay(&stack, &["rebuild"]).await;
+    assert_eq!(rebuilt["generation"], json!("g2"), "{rebuilt} {stderr}");
+
+    assert!(matches!(Promotion::new(&library, "g2").step().await.unwrap(), PromotionStep::Wait(_)));
+    let (status, rebuilt, stderr) = replay(&stack, &["rebuild", "--promote", "--accept-differences"]).await;
+    assert_eq!(
+        (status, &rebuilt["generation"], &rebuilt["live"]),
+        (0, &json!("g2"), &json!(true)),
+        "{rebuilt} {stderr}"
+    );
+
+    // What is done is not taken up: the next rebuild is another one.
+    for generation in ["g3", "g4"] {
+        assert_eq!(replay(&stack, &["rebuild"]).await.1["generation"], json!(generation));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,11 +20,14 @@ use torale_domain::storage::keys::{self, CONTROL_TABLE, PK, TableSpec};
 use torale_domain::storage::write::{Action, Condition, Write};
 use torale_domain::values::time::Timestamp;
 use torale_platform::clock;
+use torale_platform::retry::Retries;
 use torale_platform::store::TransactError;
 pub(crate) use unit::{UnitOutcome, UnitWorker};
 
 /// How often a worker checks whether others are done.
 const POLL: Duration = Duration::from_millis(100);
+/// How often a transaction is tried that others cancel.
+const ATTEMPTS: u32 = 10;
 
 /// The result of a call of [`Replay::build`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +43,14 @@ impl Replay {
     /// before stays as it is.
     ///
     /// # Errors
-    /// If the generation is live or the shadow generation, or the store fails.
+    /// If the generation is live or the shadow generation, unless it was built and is being
+    /// promoted, or if the store fails.
     pub async fn begin(&self, generation: &Generation) -> Result<RebuildBoard, ReplayError> {
         let pointer = self.pointer().await?;
-        if pointer.written_generations().any(|written| written.name == generation.name) {
+        let board = self.board(&generation.name).await?;
+        let is_complete = pointer.shadow.as_ref().is_none_or(|shadow| shadow.complete);
+        let is_joining = pointer.live.name != generation.name && !is_complete && board.is_some();
+        if pointer.written_generations().any(|one| one.name == generation.name) && !is_joining {
             return Err(ReplayError::Refused(format!(
                 "{} is in use and can't be built anew",
                 generation.name
@@ -54,7 +61,7 @@ impl Replay {
             let why = "was dropped: a name is used once. If it is still listed, drop it again to the end";
             return Err(ReplayError::Refused(format!("{name} {why}")));
         }
-        if let Some(board) = self.board(&generation.name).await? {
+        if let Some(board) = board {
             if board.plan.lanes != generation.lanes.count() {
                 let (name, lanes) = (&generation.name, board.plan.lanes);
                 return Err(ReplayError::Refused(format!(
@@ -217,10 +224,29 @@ impl Replay {
             insert(keys::position(generation), position.store()),
             must_exist(keys::rebuild_plan(generation)),
         ];
-        match self.store.transact(CONTROL_TABLE, writes, &self.usage).await {
-            // Another worker has noted the position, or an operator has dropped the generation.
-            Ok(()) | Err(TransactError::Race) => Ok(()),
-            Err(TransactError::Failed(error)) => Err(error.into()),
+        // Unless another worker has noted the position, or an operator has dropped the generation.
+        let is_open = || async {
+            let is_noted = self.stored_position(generation).await?.is_some();
+            Ok(!is_noted && self.store.control(&keys::rebuild_plan(generation), &self.usage).await?.is_some())
+        };
+        self.transact_while(writes, is_open).await.map(drop)
+    }
+
+    /// Writes to the control table. Returns whether it has, or somebody else was first: as long as `is_open`, nobody
+    /// was, and it tries again. Transactions that meet may cancel each other, and a mere check may cancel one.
+    pub(crate) async fn transact_while<O: Future<Output = Result<bool, ReplayError>>>(
+        &self,
+        writes: Vec<Write>,
+        is_open: impl Fn() -> O,
+    ) -> Result<bool, ReplayError> {
+        let mut retries = Retries::attempts(ATTEMPTS);
+        loop {
+            match self.store.transact(CONTROL_TABLE, writes.clone(), &self.usage).await {
+                Ok(()) => return Ok(true),
+                Err(TransactError::Race) if !is_open().await? => return Ok(false),
+                Err(TransactError::Race) if retries.pause().await => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use torale_domain::projections::compare::{BUCKETS, Fingerprint, bucket};
 use torale_domain::projections::generation::Generation;
-use torale_domain::projections::repair::Difference;
+use torale_domain::projections::repair::{Difference, may_set_back};
 use torale_domain::replay::rebuild::Tally;
 use torale_domain::storage::item::{Attributes, Item, Key};
 use torale_domain::storage::keys::{self, Lanes};
@@ -166,12 +166,12 @@ impl Replay {
     }
 
     /// Repairs a generation: items that differ are replaced by what the log says, until none does.
-    /// `pause` must be long enough for the consumers to write what the log holds. Entities that
-    /// the log does not know are deleted only if `delete` is set: the log may have lost their
-    /// events. Returns how many items were repaired, and what still differs.
+    /// `pause` must be long enough for the consumers to write what the log holds. Entities of which
+    /// the log may have lost events ([`may_set_back`]) are deleted or set back only if `delete` is
+    /// set. Returns how many items were repaired, and what still differs.
     ///
     /// # Errors
-    /// If an entity would have to be deleted and `delete` is not set, or if the store fails.
+    /// If there is such an entity and `delete` is not set, or if the store fails.
     pub async fn repair(
         &self,
         generation: &Generation,
@@ -207,10 +207,12 @@ impl Replay {
             if comparison.differences.is_empty() {
                 break;
             }
-            let unknown = |one: &Difference| one.expected.is_none() && keys::is_entity(&one.key);
-            if let Some(one) = comparison.differences.iter().find(|one| unknown(one)).filter(|_| !delete) {
-                let text =
-                    format!("the log knows nothing of {}, among others; nothing was deleted", one.key.pk);
+            let readable = comparison.tally.undecodable == 0;
+            if let Some(one) = may_set_back(&comparison.differences, readable).filter(|_| !delete) {
+                let text = format!(
+                    "the log may have lost events of {}, among others; it was left as it is",
+                    one.key.pk
+                );
                 return Err(ReplayError::Refused(text));
             }
             // Entities first: a consumer that is about to write what depends on one finds it

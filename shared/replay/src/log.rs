@@ -105,8 +105,7 @@ impl Replay {
             }
         }
         let Some(first) = first else { return Ok(self.now().hour()) };
-        self.store.note_beginning(first.start(), &self.usage).await?;
-        self.store.note_searched(&self.usage).await?;
+        self.store.note_searched(first, &self.usage).await?;
         Ok(first)
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::audit::seal::Seal;
 use torale_domain::projections::repair::Difference;
 use torale_domain::replay::restore::seals::{RestoreVerdict, Seals};
-use torale_domain::replay::restore::{CopiedItem, RestorableTable};
+use torale_domain::replay::restore::{self, CopiedItem, RestorableTable};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, AUDIT_SEALS, Control};
 use torale_domain::storage::read::{ReadPlan, Reader};
@@ -87,7 +87,7 @@ impl PageWrites {
     fn add(&mut self, verdict: RestoreVerdict, item: Item) {
         match verdict {
             RestoreVerdict::Missing if item.key.pk == AUDIT_SEALS => self.seals.push(item),
-            RestoreVerdict::Missing => self.missing.push(item),
+            RestoreVerdict::Missing => self.missing.push(restore::inserted(&item)),
             RestoreVerdict::Changed => self.different.push(item),
             RestoreVerdict::There | RestoreVerdict::Superseded => {}
         }
@@ -249,7 +249,8 @@ impl Replay {
 /// The verdict on an item that is no seal.
 fn verdict(copy: &Item, found: Option<&Item>) -> RestoreVerdict {
     match found {
-        Some(found) if found == copy || begins_no_later(found, copy) => RestoreVerdict::There,
+        Some(found) if found == copy || *found == restore::inserted(copy) => RestoreVerdict::There,
+        Some(found) if begins_no_later(found, copy) => RestoreVerdict::There,
         // A consumer that received something after the item was lost has noted a later hour.
         Some(found) if begins_no_later(copy, found) => RestoreVerdict::Missing,
         Some(_) => RestoreVerdict::Changed,

@@ -61,6 +61,10 @@ pub struct GenerationStatus {
     pub units: Option<(usize, usize)>,
     /// The counts of its building so far.
     pub tally: Option<Tally>,
+    /// Whether it was begun and not brought to its end: it is being built, has not caught up since, or is being
+    /// promoted.
+    #[serde(skip)]
+    pub unfinished: bool,
 }
 
 impl Replay {
@@ -95,6 +99,11 @@ impl Replay {
         };
         let current = matches!(role, GenerationRole::Live | GenerationRole::Shadow);
         let through = if current { Some(self.now()) } else { position.map(|position| position.through) };
+        let unfinished = match role {
+            GenerationRole::Building | GenerationRole::Joining => true,
+            GenerationRole::Built => position.is_some_and(|position| position.built_at.is_some()),
+            GenerationRole::Live | GenerationRole::Shadow | GenerationRole::Unknown => false,
+        };
         let lag_events = match through {
             // It is written as events arrive; any lag is on the queue.
             Some(_) if current => None,
@@ -123,6 +132,7 @@ impl Replay {
                 .map(|through| (self.now().millis() - through.millis()) / 1_000),
             units,
             tally: board.map(|board| board.tally()),
+            unfinished,
             name,
         })
     }

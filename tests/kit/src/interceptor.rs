@@ -10,6 +10,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde_json::Value;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// One try of a call to the store.
@@ -43,19 +44,21 @@ impl Storable for Awaited {
 }
 
 type Before = dyn Fn(&StoreCall<'_>) -> Result<(), BoxError> + Send + Sync;
+type Change = dyn Fn(&StoreCall<'_>) -> Option<String> + Send + Sync;
 type After = dyn Fn(&str) -> Result<Option<String>, BoxError> + Send + Sync;
 
 /// What is done around every call of a store client.
 #[derive(Clone)]
 pub struct Interceptor {
     before: Arc<Before>,
+    change: Arc<Change>,
     after: Arc<After>,
 }
 
 impl Interceptor {
     /// Does something before each call leaves; with an error the call does not leave.
     pub fn before(before: impl Fn(&StoreCall<'_>) -> Result<(), BoxError> + Send + Sync + 'static) -> Self {
-        Self { before: Arc::new(before), after: Arc::new(|_| Ok(None)) }
+        Self { before: Arc::new(before), change: Arc::new(|_| None), after: Arc::new(|_| Ok(None)) }
     }
 
     /// Does something once a call of an operation has taken effect: its answer may be replaced by another body, or lost
@@ -71,6 +74,21 @@ impl Interceptor {
     /// Refuses all calls of one operation, as the policy of a table does.
     pub fn refusing(operation: &'static str) -> Self {
         Self::before(move |call| if call.operation == operation { Err("refused".into()) } else { Ok(()) })
+    }
+
+    /// Has the store cancel the first transactions that contain a text, as if others had been in their way: their
+    /// conditions cannot hold, and nothing of them is written.
+    pub fn losing_transactions(first: usize, containing: &'static str) -> Self {
+        let sent = AtomicUsize::new(0);
+        let change = move |call: &StoreCall<'_>| {
+            let body = String::from_utf8(call.body.to_vec()).ok()?;
+            let is_meant = call.operation == "TransactWriteItems" && body.contains(containing);
+            let is_lost = is_meant && sent.fetch_add(1, Ordering::SeqCst) < first;
+            let condition = r#""ConditionExpression":""#;
+            let never = format!("{condition}attribute_exists(#n0) AND attribute_not_exists(#n0) AND ");
+            is_lost.then(|| body.replace(condition, &never))
+        };
+        Self { change: Arc::new(change), ..Self::before(|_| Ok(())) }
     }
 
     /// Answers all calls of one operation with this body.
@@ -122,7 +140,12 @@ impl Intercept for Interceptor {
     ) -> Result<(), BoxError> {
         let call = StoreCall::of(context.request());
         config.interceptor_state().store_put(Awaited(call.operation.to_owned()));
-        (self.before)(&call)
+        (self.before)(&call)?;
+        if let Some(body) = (self.change)(&call) {
+            context.request_mut().headers_mut().insert("content-length", body.len().to_string());
+            *context.request_mut().body_mut() = SdkBody::from(body);
+        }
+        Ok(())
     }
 
     fn modify_before_deserialization(

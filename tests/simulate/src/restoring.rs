@@ -201,6 +201,9 @@ async fn restore(
         let is_right = match found.get(key) {
             None => damage.lost.contains(key) && !lost.contains(key),
             Some(found) if *key == keys::log_beginning() => is_same_beginning(key, found, attributes),
+            Some(found) if *key == keys::live_generation() && lost.contains(key) => {
+                is_without_shadow(found, attributes)
+            }
             Some(found) => {
                 let changed = damage.changed.get(key).filter(|_| !is_overwritten);
                 found == changed.unwrap_or(attributes)
@@ -246,6 +249,12 @@ fn is_same_beginning(key: &Key, found: &Attributes, before: &Attributes) -> bool
         log::beginning(&Item { key: key.clone(), attributes: attributes.clone() }).map(|hour| hour.0)
     };
     hour(found) == hour(before)
+}
+
+/// The pointer comes back without its shadow generation, which was not written meanwhile.
+fn is_without_shadow(found: &Attributes, before: &Attributes) -> bool {
+    let live = before.iter().filter(|(name, _)| !name.starts_with("beside"));
+    found.iter().eq(live)
 }
 
 /// What of the control table comes back (`docs/operations/restore.md`).

@@ -51,7 +51,7 @@ pub(crate) enum ReplayCommand {
     /// Show generations, the log and the quarantine
     Status,
     /// Build a new generation: read the log, fold, write, catch up, compare with the live one;
-    /// resumes if interrupted
+    /// resumes if interrupted before it has caught up
     Rebuild(Rebuild),
     /// Compare a generation with the live one, item by item
     Diff {
@@ -66,7 +66,8 @@ pub(crate) enum ReplayCommand {
         /// Such as g2
         generation: String,
     },
-    /// Make the former live generation live again: one write
+    /// Make the former live generation live again: fold into it what it could not take, then one
+    /// write
     Rollback {
         /// Roll back only to this one; does nothing if it is live already
         generation: Option<String>,
@@ -82,7 +83,8 @@ pub(crate) enum ReplayCommand {
     Repair {
         #[command(flatten)]
         one: GenerationChoice,
-        /// Delete entities of which the log has no events
+        /// Repair also entities of which the log may have lost events: delete them, or set them
+        /// back to what it says
         #[arg(long)]
         delete: bool,
     },

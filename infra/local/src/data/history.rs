@@ -90,8 +90,7 @@ impl HistoryStore {
             ));
         }
         // Known here, so that nobody has to search for the beginning of the log.
-        store.note_beginning((self.clock)(), &usage).await.map_err(store_error)?;
-        store.note_searched(&usage).await.map_err(store_error)?;
+        store.note_searched((self.clock)().hour(), &usage).await.map_err(store_error)?;
         let (send, chunks) = mpsc::channel(WAITING);
         let written = Arc::new(WrittenLog::default());
         let generating = tokio::task::spawn_blocking(move || generate(plan, &send));

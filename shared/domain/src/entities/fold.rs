@@ -246,6 +246,20 @@ impl State {
         self.claims.merge(other.claims);
     }
 
+    /// Whether it knows all that another state knows: merging that would change nothing.
+    pub fn covers(&self, other: &Self) -> bool {
+        let mut merged = self.clone();
+        merged.merge(other.clone());
+        // Hashes beyond the most that are kept are dropped again.
+        merged.claims.dropped_hashes.clone_from(&self.claims.dropped_hashes);
+        merged == *self
+    }
+
+    /// The events that hold its registers.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
     /// About how many bytes it takes in memory.
     pub fn weight(&self) -> usize {
         self.events.iter().map(Event::weight).sum::<usize>() + self.claims.weight()

@@ -126,6 +126,9 @@ pub(crate) const STATE_ATTRIBUTES: [&str; 2] = [STATE, LINKED];
 /// The attribute that holds what an entity's executions add up to and how many there were on each day.
 pub(crate) const TOTALS_ATTRIBUTES: [&str; 1] = [TOTALS];
 
+/// The attributes of a task's totals: all that its executions add up to.
+pub(crate) const AMOUNT_ATTRIBUTES: [&str; 2] = [TOTALS, FAILURES];
+
 /// The attributes of an entity's item.
 pub(crate) const ENTITY_ATTRIBUTES: [&str; 6] = [STATE, TOTALS, FAILURES, LINKED, LINKS, USERS];
 

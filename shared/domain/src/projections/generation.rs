@@ -87,7 +87,8 @@ impl GenerationPointer {
         Ok(Self { live: named(LIVE, LIVE_LANES).ok_or_else(corrupt)?, shadow })
     }
 
-    fn store(&self) -> Attributes {
+    /// Its attributes.
+    pub(crate) fn store(&self) -> Attributes {
         let named = |name: &str, lanes: &str, generation: &Generation| {
             let count = Value::Number(generation.lanes.count().into());
             [(name.to_owned(), Value::Text(generation.name.clone())), (lanes.to_owned(), count)]

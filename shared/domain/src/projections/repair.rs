@@ -1,12 +1,14 @@
 //! Repair: the write that corrects one stored item.
 
+use crate::entities::fold::State;
+use crate::events::Event;
 use crate::projections::compare::FOREIGN;
 use crate::projections::counter;
-use crate::projections::entity::ENTITY_ATTRIBUTES;
-use crate::storage::item::{Attributes, Key, Value};
+use crate::projections::entity::{AMOUNT_ATTRIBUTES, ENTITY_ATTRIBUTES, Entity};
+use crate::storage::item::{Attributes, Item, Key, Value};
 use crate::storage::keys;
 use crate::storage::write::{Action, Condition, Write, unchanged};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A key under which the expected item and the stored one differ, or only one of them exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,16 +46,58 @@ impl Difference {
         Write { key: self.key.clone(), action, conditions }
     }
 
-    /// By how much each amount of a counter differs: expected less found. `None` if the items
-    /// differ in more than amounts, or are rows: their numbers are facts. A counter that consumers
-    /// change during a comparison may differ for a moment, but a difference that stays the same in
-    /// two passes is an error.
+    /// The entity that one of the items holds; `None` without an item, or if it cannot be read.
+    fn entity(&self, attributes: Option<&Attributes>) -> Option<Entity> {
+        let item = Item { key: self.key.clone(), attributes: attributes?.clone() };
+        Entity::load(Some(&item)).ok()
+    }
+
+    /// By how much each amount of a counter, or of a task's totals, differs: expected less found.
+    /// `None` if the items differ in more than amounts, or are rows: their numbers are facts. An
+    /// item that consumers change during a comparison may differ for a moment, but a difference
+    /// that stays the same in two passes is an error.
     pub fn drift(&self) -> Option<BTreeMap<String, i128>> {
         if keys::is_row(&self.key) {
             return None;
         }
-        drift(self.expected.as_ref()?, self.found.as_ref()?)
+        drift(&self.amounts(self.expected.as_ref()?)?, &self.amounts(self.found.as_ref()?)?)
     }
+
+    /// The attributes of an item with the totals of a task, which are texts, as numbers. `None` if they cannot be read.
+    fn amounts(&self, attributes: &Attributes) -> Option<Attributes> {
+        let mut amounts = attributes.clone();
+        if keys::is_entity(&self.key) {
+            amounts.retain(|name, _| !AMOUNT_ATTRIBUTES.contains(&name.as_str()));
+            let Entity { totals, .. } = self.entity(Some(attributes))?;
+            amounts.extend(totals.amounts().map(|(name, number)| (name, Value::Number(number))));
+        }
+        Some(amounts)
+    }
+}
+
+/// The first entity that a repair may set back, as the log may have lost some of its events: the log knows nothing of
+/// it, or less than its item. An item that is missing or cannot be read shows nothing of that: then it depends on
+/// whether all of the log can be read.
+pub fn may_set_back(differences: &[Difference], log_is_readable: bool) -> Option<&Difference> {
+    let entities = || differences.iter().filter(|one| keys::is_entity(&one.key));
+    let logged: HashMap<&Key, State> = entities()
+        .map(|one| (&one.key, one.entity(one.expected.as_ref()).unwrap_or_default().state))
+        .collect();
+    let is_logged = |event: &Event| {
+        let mut one = State::default();
+        one.fold(event.clone());
+        // An identity that does not differ is as the log says.
+        logged.get(&keys::entity(&event.entity())).is_none_or(|owner| owner.covers(&one))
+    };
+    let covers = |one: &Difference, found: &Entity| {
+        // A link may have gone without an event of the user's: what it said is in the log as the identity's own.
+        logged.get(&one.key).is_some_and(|state| state.covers(&found.state))
+            && found.linkage.linked.events().iter().all(is_logged)
+    };
+    entities().find(|one| {
+        let is_covered = one.entity(one.found.as_ref()).map_or(log_is_readable, |found| covers(one, &found));
+        one.expected.is_none() || !is_covered
+    })
 }
 
 /// A value of a type that this system never writes cannot be compared in a condition; that the
@@ -102,6 +146,69 @@ fn counter_repair(key: &Key, expected: &Attributes, found: &Attributes) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::{ReceivedMessage, parse};
+    use crate::values::ids::{ClerkUserId, EntityKey, UserId};
+    use serde_json::json;
+
+    const USER: &str = "11111111-0000-4000-8000-000000000001";
+
+    /// The item of an entity with these events of its own, and with these that its identities say.
+    fn entity(own: &[&Event], linked: &[&Event]) -> Option<Attributes> {
+        let state = |events: &[&Event]| {
+            let mut state = State::default();
+            for event in events {
+                state.fold((*event).clone());
+            }
+            state
+        };
+        let mut entity = Entity { state: state(own), ..Entity::default() };
+        entity.linkage.linked = state(linked);
+        Some(entity.store().unwrap())
+    }
+
+    fn identity_event(kind: &str) -> Event {
+        let event = json!({ "specversion": "1.0", "id": kind, "source": "/test", "type": format!("ai.torale.{kind}"),
+            "time": "2026-03-31T10:00:00Z", "data": { "clerk_user_id": "user_1" } });
+        match parse(&event.to_string(), None) {
+            Ok(ReceivedMessage::Known(event)) => *event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a link said is in the log as the identity's own, also after the link has gone.
+    #[test]
+    fn repair_may_set_back_what_the_log_knows_less_of_and_not_what_lags() {
+        let (created, deleted) = (identity_event("identity.created"), identity_event("identity.deleted"));
+        let key = |entity| keys::entity(&entity);
+        let identity = key(EntityKey::Identity(ClerkUserId::parse("user_1").unwrap()));
+        let user = key(EntityKey::User(UserId::parse(USER).unwrap()));
+        let differs = |key: &Key, expected, found| Difference { key: key.clone(), expected, found };
+        let both = [&created, &deleted];
+        let lags = differs(&identity, entity(&both, &[]), entity(&[&created], &[]));
+        let lost = differs(&identity, entity(&[&created], &[]), entity(&both, &[]));
+        let unlinked = differs(&user, entity(&[], &[]), entity(&[], &both));
+        let missing = differs(&identity, entity(&[&created], &[]), None);
+        let unknown = differs(&identity, None, entity(&[], &[]));
+        let damaged = Attributes::from([("state".to_owned(), Value::Text("[".to_owned()))]);
+        let damaged = differs(&identity, entity(&both, &[]), Some(damaged));
+        let row = differs(&Key::stored("r#users#all#0".to_owned(), "1".to_owned()), None, entity(&[], &[]));
+
+        let named = |differences: &[&Difference], readable| {
+            let differences: Vec<Difference> = differences.iter().copied().cloned().collect();
+            may_set_back(&differences, readable).map(|difference| difference.key.clone())
+        };
+        for readable in [true, false] {
+            let unread = (!readable).then(|| identity.clone());
+            assert_eq!(named(&[&row, &lags, &unlinked], readable), None);
+            assert_eq!(named(&[&unlinked, &lost], readable), Some(user.clone()));
+            assert_eq!(named(&[&lost], readable), Some(identity.clone()));
+            assert_eq!(named(&[&unknown], readable), Some(identity.clone()));
+            assert_eq!(named(&[&missing], readable), unread);
+            assert_eq!(named(&[&damaged], readable), unread);
+        }
+        // The identity's own item is gone, and its user alone shows what the log lacks.
+        assert_eq!(named(&[&missing, &unlinked], true), Some(user));
+    }
 
     fn numbers<const N: usize>(of: [(&str, i128); N]) -> Attributes {
         of.map(|(name, number)| (name.to_owned(), Value::Number(number))).into()

@@ -5,6 +5,7 @@ pub mod seals;
 use crate::audit::ChainedRecord;
 use crate::audit::seal::Seal;
 use crate::projections::compare::FOREIGN;
+use crate::projections::generation::GenerationPointer;
 use crate::storage::item::{Item, Value};
 use crate::storage::keys::{
     self, AUDIT_INDEX_TABLE, AUDIT_SEALS, AUDIT_TABLE, CONTROL_TABLE, Control, EVENTS_TABLE,
@@ -95,6 +96,16 @@ impl RestorableTable {
             },
         };
         if ours { CopiedItem::Restorable } else { CopiedItem::Foreign }
+    }
+}
+
+/// What is inserted of an item that the table lacks. A pointer comes back without its shadow generation, which is not
+/// written while the pointer is missing: as a complete one it could be promoted at once, without what came meanwhile.
+pub fn inserted(item: &Item) -> Item {
+    let pointer = Some(item).filter(|item| item.key == keys::live_generation());
+    match pointer.and_then(|item| GenerationPointer::load(Some(item)).ok()) {
+        Some(pointer) => Item { attributes: pointer.without_shadow().store(), ..item.clone() },
+        None => item.clone(),
     }
 }
 

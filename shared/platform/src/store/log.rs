@@ -89,12 +89,24 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the log was searched, and begins in no earlier hour than the one that is noted. Nothing is noted of a
-    /// log without a noted hour.
-    pub async fn note_searched(&self, usage: &Usage) -> Result<(), StoreError> {
-        let set = vec![(SEARCHED.to_owned(), SetValue::Value(Value::Number(1)))];
-        let conditions = vec![UpdateCondition::Present(HOUR.to_owned())];
-        self.update_control(&keys::log_beginning(), set, conditions, usage).await?;
+    /// Notes that the log was searched, and the hour in which it was found to begin. An earlier hour that is noted
+    /// stays. Both at once, and whatever this instance has noted before: that may be lost.
+    pub async fn note_searched(&self, first: Hour, usage: &Usage) -> Result<(), StoreError> {
+        let (key, number) =
+            (keys::log_beginning(), |number: i64| SetValue::Value(Value::Number(number.into())));
+        let searched = (SEARCHED.to_owned(), number(1));
+        let set = vec![(HOUR.to_owned(), number(first.0)), searched.clone()];
+        let later = NumberComparison::MoreThan(HOUR.to_owned(), first.0);
+        let conditions = vec![UpdateCondition::AbsentOr(HOUR.to_owned(), later)];
+        if self.update_control(&key, set, conditions, usage).await? {
+            return Ok(());
+        }
+        let no_later = NumberComparison::AtMost(HOUR.to_owned(), first.0);
+        let conditions = vec![
+            UpdateCondition::Present(HOUR.to_owned()),
+            UpdateCondition::AbsentOr(HOUR.to_owned(), no_later),
+        ];
+        self.update_control(&key, vec![searched], conditions, usage).await?;
         Ok(())
     }
 

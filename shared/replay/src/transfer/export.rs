@@ -182,13 +182,11 @@ fn parts(item: Item, lane: u32, pseudonyms: Option<&Pseudonyms>, manifest: &mut 
             None => manifest.undecodable += 1,
         }
     }
-    let Some((hour, ..)) = keys::parse_log(&item.key) else { return Vec::new() };
-    // The sort keys of what one writer wrote at once differ, whatever their lanes.
     let part = |(lane, messages)| {
-        let pk = keys::log_partition(hour, lane);
-        Part { pk, sk: sk.clone(), messages, packed: None }
+        let key = keys::log_moved(&item.key, lane)?;
+        Some(Part { pk: key.pk, sk: key.sk, messages, packed: None })
     };
-    scrubbed.into_iter().map(part).collect()
+    scrubbed.into_iter().filter_map(part).collect()
 }
 
 /// The lane of a scrubbed event: its entity may have another id now.

@@ -9,10 +9,10 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use torale_domain::storage::item::{Attributes, Item, Key, Value};
-use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
+use torale_domain::storage::keys::{self, EVENTS_TABLE, QUARANTINE_TABLE};
 use torale_domain::values::digest;
 use torale_domain::values::time::Timestamp;
-use torale_platform::store::{TransactError, log};
+use torale_platform::store::log;
 
 /// Items that are written together.
 const ITEMS: usize = 400;
@@ -68,10 +68,8 @@ impl Replay {
             ));
         }
         let begin = vec![insert(keys::import(digest), Attributes::new())];
-        match self.store.transact(CONTROL_TABLE, begin, &self.usage).await {
-            Ok(()) | Err(TransactError::Race) => Ok(()),
-            Err(TransactError::Failed(error)) => Err(error.into()),
-        }
+        let is_open = || async { Ok(!self.has_begun_import(digest).await?) };
+        self.transact_while(begin, is_open).await.map(drop)
     }
 
     /// Whether this import has begun to fill this log.

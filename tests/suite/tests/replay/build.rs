@@ -17,6 +17,7 @@ use torale_replay::build::BuildOutcome;
 use torale_replay::{Replay, ReplayError, StopSignal};
 use torale_testkit::events::{IntoMessages, admin, event, task, user};
 use torale_testkit::faults::Faults;
+use torale_testkit::interceptor::Interceptor;
 use torale_testkit::stack::{self, NOW, Stack, number, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,6 +150,27 @@ async fn rebuild_of_a_log_whose_beginning_was_lost_starts_at_its_first_part() {
 
     let generation = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
     assert_same(&stack, &generation.name, "g1").await;
+}
+
+/// Nor does the search end with a later hour where its own instance has noted the first one before the loss.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn search_for_the_lost_beginning_of_a_log_notes_the_hour_that_it_has_found() {
+    let stack = Stack::start().await;
+    let at = |hours| Replay { clock: hours, ..quiet(stack.store_as("Operator")) };
+    let warm = at(|| NOW.plus(4 * HOUR));
+    let entry = LogEntry { lane: 0, body: &event("first", NOW, "user.created", json!({})) };
+    warm.store.append(&[entry], NOW, "first", &Usage::default()).await.unwrap();
+    stack.delete(CONTROL_TABLE, &keys::log_beginning()).await;
+    stack.store().append(&[entry], NOW.plus(3 * HOUR), "later", &Usage::default()).await.unwrap();
+
+    assert_eq!(warm.beginning().await.unwrap(), NOW.hour());
+    assert_eq!(at(|| NOW.plus(4 * HOUR)).beginning().await.unwrap(), NOW.hour());
+
+    // Where an earlier hour is noted than any part that is found yet, it stays.
+    stack.delete(CONTROL_TABLE, &keys::log_beginning()).await;
+    stack.store().note_beginning(NOW.plus(-HOUR), &Usage::default()).await.unwrap();
+    at(|| NOW.plus(4 * HOUR)).beginning().await.unwrap();
+    assert_eq!(at(|| NOW.plus(4 * HOUR)).beginning().await.unwrap(), NOW.plus(-HOUR).hour());
 }
 
 /// P6: a rebuild writes its own generation and its own plan; it sends no command and leaves no record.
@@ -307,4 +329,19 @@ async fn events_of_one_entity_are_shown_newest_last() {
     let found: Vec<&String> = found.iter().map(|logged| &logged.message).collect();
 
     assert_eq!(found, [&messages[1], &messages[2], &messages[0]]);
+}
+
+/// Two workers that end a build at once may cancel each other's transactions, so that neither has noted its position.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rebuild_whose_last_transactions_cancel_each_other_ends_with_a_position() {
+    let (stack, _) = filled(1210, 20).await;
+    let replay = quiet(stack.store_with(Interceptor::losing_transactions(3, "built_at")));
+
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap();
+
+    assert!(replay.position(&second.name).await.unwrap().is_some());
+    // A second worker that comes later leaves it as it is.
+    let noted = replay.position(&second.name).await.unwrap();
+    replay.build(&second.name, 1, &StopSignal::default()).await.unwrap();
+    assert_eq!(replay.position(&second.name).await.unwrap(), noted);
 }

@@ -1,19 +1,23 @@
 //! Items that were tampered with are found, named and repaired.
 
 use super::{assert_same, filled, quiet, rebuild};
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use torale_domain::storage::item::Key;
-use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes};
+use torale_domain::storage::keys::{self, EVENTS_TABLE, FIRST_GENERATION, Lanes};
 use torale_domain::values::ids::UserId;
 use torale_replay::compare::{Comparison, Expected};
 use torale_replay::{Replay, ReplayError};
-use torale_testkit::events::{api_key, notification_sent};
+use torale_testkit::events::{ADMIN, ADMIN_KEY_ID, api_key, execution, notification_sent, task};
 use torale_testkit::generator::Generator;
+use torale_testkit::request::get;
+use torale_testkit::scenario::{Scenario, given, given_an_admin};
 use torale_testkit::stack::{NOW, RawItem, Stack, key_of, number, text};
 use torale_tests::model;
+use users::Users;
 
 async fn nothing() -> Result<(), ReplayError> {
     Ok(())
@@ -153,6 +157,90 @@ async fn repair_deletes_entities_without_events_only_on_demand() {
     assert!(stack.projections().await == good);
 }
 
+/// What the key of the admin answers.
+async fn status(stack: &Stack) -> u16 {
+    get::<Users>("").send(&stack.app()).await.status
+}
+
+/// A key is created and then revoked, by two records of the log. `damage` gets the second, and the revocation is gone.
+async fn revoked_key_whose_revocation_the_log_lacks(
+    damage: impl AsyncFnOnce(&Stack, RawItem),
+) -> (Scenario, Replay) {
+    let stack = given_an_admin().start().await;
+    assert_eq!(status(&stack).await, 200);
+    let before: BTreeSet<Key> = stack.scan(EVENTS_TABLE).await.iter().map(key_of).collect();
+    stack.consume(&[api_key(ADMIN_KEY_ID).revoked(ADMIN).message()]).await;
+    assert_eq!(status(&stack).await, 401);
+    let second = stack.scan(EVENTS_TABLE).await.into_iter().find(|item| !before.contains(&key_of(item)));
+    damage(&stack, second.unwrap()).await;
+    let replay = quiet(stack.store_as("Operator"));
+    (stack, replay)
+}
+
+async fn loses(stack: &Stack, record: RawItem) {
+    stack.delete(EVENTS_TABLE, &key_of(&record)).await;
+}
+
+fn key_item(key: &Key) -> RawItem {
+    [("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))].into()
+}
+
+async fn garbles(stack: &Stack, record: RawItem) {
+    let broken = AttributeValue::B(Blob::new(*b"broken"));
+    stack.put(EVENTS_TABLE, &key_of(&record), [("events", broken), ("n", number(1))]).await;
+}
+
+/// P8: nothing becomes active again because the log has lost why it is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repair_sets_an_entity_back_to_what_a_damaged_log_says_only_on_demand() {
+    for (stack, replay) in [
+        revoked_key_whose_revocation_the_log_lacks(loses).await,
+        revoked_key_whose_revocation_the_log_lacks(garbles).await,
+    ] {
+        let live = replay.pointer().await.unwrap().live;
+        let verified = verify(&replay).await;
+        assert!(named(&verified).contains(&Key::stored(format!("k#{ADMIN_KEY_ID}"), "e".to_owned())));
+
+        let refused = replay.repair(&live, Duration::ZERO, false).await.unwrap_err();
+
+        assert!(refused.to_string().contains(&format!("k#{ADMIN_KEY_ID}")), "{refused}");
+        assert_eq!(status(&stack).await, 401);
+        assert!(replay.repair(&live, Duration::ZERO, true).await.unwrap().1.is_equal());
+        assert_eq!(status(&stack).await, 200, "on demand it becomes what the log says");
+    }
+}
+
+/// An entity that is gone or cannot be read shows nothing that the log lacks. It is repaired, unless the log cannot be
+/// read either: then it may have had an event more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repair_of_an_entity_that_cannot_be_read_needs_a_log_that_can() {
+    let key = Key::stored(format!("k#{ADMIN_KEY_ID}"), "e".to_owned());
+    for garbled in [false, true] {
+        let stack = given_an_admin().start().await;
+        let replay = quiet(stack.store_as("Operator"));
+        let table = replay.pointer().await.unwrap().live.table();
+        let item = stack.item(&table, &key).await.unwrap();
+        if garbled {
+            garbles(&stack, key_item(&keys::log(NOW, 1, "broken", 0))).await;
+        }
+        for state in [None, Some("[]~"), Some("[]")] {
+            match state {
+                None => stack.delete(&table, &key).await,
+                Some(state) => stack.put(&table, &key, [("state", text(state))]).await,
+            }
+            let live = replay.pointer().await.unwrap().live;
+
+            let repaired = replay.repair(&live, Duration::ZERO, false).await;
+
+            // The empty state is one that can be read: it only lags.
+            let refused = garbled && state != Some("[]");
+            assert_eq!(repaired.is_err(), refused, "{state:?}: {repaired:?}");
+            replay.repair(&live, Duration::ZERO, true).await.unwrap();
+            assert_eq!(stack.item(&table, &key).await.unwrap(), item);
+        }
+    }
+}
+
 /// A counter that changes all the time and is always wrong by as much is found and repaired nevertheless.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compare_finds_a_wrong_counter_that_changes_all_the_time() {
@@ -177,6 +265,34 @@ async fn compare_finds_a_wrong_counter_that_changes_all_the_time() {
 
     assert!(named(&compared).contains(&day), "{:?}", compared.differences);
 
+    let (mended, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
+    assert_eq!((mended, left.is_equal()), (1, true));
+}
+
+/// So are a task's totals, which are amounts as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compare_finds_wrong_totals_of_a_task_that_change_all_the_time() {
+    let (user, of) = ("11111111-0000-4000-8000-0000000000e1", "22222222-0000-4000-8000-0000000000e1");
+    let stack = given(task(of).created(user, "iphone")).start().await;
+    let replay = quiet(stack.store_as("Operator"));
+    let live = replay.pointer().await.unwrap().live;
+    let numbers = AtomicU64::new(1);
+    let more = || async {
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        let run = format!("33333333-0000-4000-8000-{number:012}");
+        stack.consume(&[execution(&run, of, user).failed("Timeout", "late").message()]).await;
+        Ok(())
+    };
+    more().await.unwrap();
+    let key = Key::stored(format!("t#{of}"), "e".to_owned());
+    let mut item = stack.item(&live.table(), &key).await.unwrap();
+    let totals = item["totals"].as_s().unwrap().replacen("[[1,", "[[6,", 1);
+    assert_ne!(item.insert("totals".to_owned(), text(&totals)), Some(text(&totals)));
+    stack.client.put_item().table_name(live.table()).set_item(Some(item)).send().await.unwrap();
+
+    let compared = replay.compare(Expected::Log(live.lanes), &live, Duration::ZERO, more).await.unwrap();
+
+    assert!(named(&compared).contains(&key), "{compared:?}");
     let (mended, left) = replay.repair(&live, Duration::ZERO, false).await.unwrap();
     assert_eq!((mended, left.is_equal()), (1, true));
 }

@@ -1,7 +1,7 @@
 //! A damaged table is restored in place from a copy of it, and what it has received since stays.
 
 use super::compare::verify;
-use super::{consume, filled, generations, quiet, rebuild};
+use super::{assert_same, consume, filled, generations, quiet, rebuild};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use deactivate_user::DeactivateUser;
@@ -18,7 +18,7 @@ use torale_domain::values::time::{HOUR, MINUTE};
 use torale_platform::store::{Usage, log};
 use torale_replay::ReplayError;
 use torale_replay::restore::{RestoreMode, RestoreReport};
-use torale_testkit::events::user;
+use torale_testkit::events::{ADMIN, ADMIN_KEY_ID, api_key, user};
 use torale_testkit::faults::Faults;
 use torale_testkit::generator::Generator;
 use torale_testkit::interceptor::Interceptor;
@@ -418,6 +418,11 @@ async fn restore_brings_back_control_items_that_cannot_be_derived_and_leaves_the
     assert_eq!(found.keys().cloned().collect::<Vec<_>>(), expected);
     for (key, item) in &found {
         let mut copied = whole[key].clone();
+        if *key == keys::live_generation() {
+            // The shadow generation was not written since.
+            copied.retain(|name, _| !name.starts_with("beside"));
+            assert!(copied.len() < whole[key].len());
+        }
         if *key == keys::log_beginning() {
             // Whoever reads the log next searches it again for what is earlier than the noted hour.
             assert!(copied.remove("searched").is_some());
@@ -438,4 +443,27 @@ async fn restore_keeps_control_items_that_have_changed_since() {
 
     assert_eq!((counts(&restored), named(&restored)), ((5, 0, 1), vec![keys::live_generation()]));
     assert!(items(&stack, CONTROL_TABLE).await == since);
+}
+
+/// P8: a generation that was not written while the pointer was gone is not promoted as if it had been.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restored_pointer_names_no_shadow_generation_that_lacks_events() {
+    let stack = given_an_admin().start().await;
+    let replay = quiet(stack.store_as("Operator"));
+    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
+    generations::promote(&replay, &second).await;
+    replay.rollback().await.unwrap();
+    let copy = copy(&stack, CONTROL_TABLE).await;
+    stack.delete(CONTROL_TABLE, &keys::live_generation()).await;
+    consume(&stack, &[api_key(ADMIN_KEY_ID).revoked(ADMIN).message()]).await;
+
+    for missing in [1, 0] {
+        let restored = restore(&stack, RestorableTable::Control, &copy, RestoreMode::Missing).await;
+        assert_eq!((restored.missing, restored.inserted, restored.different), (missing, missing, 0));
+    }
+
+    assert!(replay.rollback().await.is_err(), "there is no shadow generation");
+    generations::promote(&replay, &second).await;
+    assert_eq!(get::<Stats>("").send(&stack.app()).await.status, 401);
+    assert_same(&stack, "g1", &second).await;
 }

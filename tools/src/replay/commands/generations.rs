@@ -69,16 +69,14 @@ impl CommandContext {
         Ok(if well { CommandOutcome::Success } else { CommandOutcome::ProblemsFound })
     }
 
-    /// The generation that was named, the one that is being built, or the next one.
+    /// The generation that was named, the one that was begun and is not at its end, or the next one.
     async fn to_build(&self, rebuild: &Rebuild) -> Result<Generation, CommandError> {
         let live = self.replay.pointer().await?.live;
         let lanes = rebuild.lanes.and_then(Lanes::new);
         let status = self.replay.status().await?;
         let begun = status.generations.iter().find(|one| match &rebuild.generation {
-            Some(name) => {
-                *name == one.name && matches!(one.role, GenerationRole::Building | GenerationRole::Built)
-            }
-            None => one.role == GenerationRole::Building,
+            Some(name) => *name == one.name && (one.unfinished || one.role == GenerationRole::Built),
+            None => one.unfinished,
         });
         if let Some(one) = begun {
             let generation = self.replay.generation(&one.name).await?;

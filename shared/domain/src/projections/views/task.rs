@@ -168,6 +168,15 @@ impl TaskTotals {
         add_counts(&mut self.failures, &other.failures, sign);
     }
 
+    /// All its numbers, by a name of each.
+    pub fn amounts(&self) -> impl Iterator<Item = (String, i128)> {
+        let ExecutionSums { n, s, f, d } = self.sums;
+        let sums = [("n", n), ("s", s), ("f", f), ("d", d)].map(|(name, sum)| (name.to_owned(), sum));
+        let days = self.days.iter().map(|(Day(day), count)| (format!("day {day}"), *count));
+        let failures = self.failures.iter().map(|(power, count)| (format!("failures {power}"), *count));
+        sums.into_iter().chain(days).chain(failures)
+    }
+
     /// On how many days executions began.
     pub fn days(&self) -> usize {
         self.days.len()

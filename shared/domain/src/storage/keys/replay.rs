@@ -116,6 +116,13 @@ pub fn parse_log(key: &Key) -> Option<(Hour, u32, Timestamp)> {
     Some((Hour::parse(hour)?, lane.parse().ok()?, Timestamp::from_millis(at)))
 }
 
+/// The key of what is taken from a part of the log into another lane; `None` of a key that is none of the log. It names
+/// the former lane, so that what comes from two lanes does not meet.
+pub fn log_moved(key: &Key, lane: u32) -> Option<Key> {
+    let (hour, former, _) = parse_log(key)?;
+    Some(Key::stored(log_partition(hour, lane), format!("{}#{former:02}", key.sk)))
+}
+
 /// The partitions of the quarantine.
 pub fn quarantine_partitions() -> impl Iterator<Item = String> {
     (0..16).map(|digit| format!("{digit:x}"))
