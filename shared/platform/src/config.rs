@@ -96,8 +96,6 @@ pub const WRITING_TIME: Duration = Duration::from_secs(60);
 /// A write that was begun, or an event that was received, this long ago is complete by now: twice [`WRITING_TIME`],
 /// since clocks differ.
 pub const SETTLED: Duration = Duration::from_secs(120);
-/// After this long a message that was handed back is received again: the visibility timeout of the events' queue.
-pub const REDELIVERY: Duration = Duration::from_secs(380);
 
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn variable(name: &str, default: &str) -> String {

@@ -17,7 +17,6 @@ use torale_domain::storage::item::{Attributes, Key, Value};
 use torale_domain::storage::keys::{self, CONTROL_TABLE, Lanes};
 use torale_domain::storage::write::{Action, Condition, Write};
 use torale_domain::values::time::Timestamp;
-use torale_platform::config::REDELIVERY;
 use torale_platform::store::{Generations, TransactError};
 
 /// The state of a promotion.
@@ -57,9 +56,7 @@ impl Promotion {
         let Some(shadow) = pointer.shadow.clone().filter(|shadow| shadow.generation.name == self.name) else {
             return self.become_shadow(&pointer).await;
         };
-        if shadow.complete {
-            self.replay.fold_pending(&shadow.generation).await?;
-        } else {
+        if !shadow.complete {
             let left = self.replay.until_settled(shadow.since);
             self.catch_up(&shadow.generation).await?;
             if !left.is_zero() {
@@ -170,24 +167,14 @@ impl Replay {
         Some(crate::build::put(keys::position(name), position.store()))
     }
 
-    /// Makes the shadow generation live, if it is complete: events that were handed back are folded
-    /// into it, then one write cuts over. The same leads back.
+    /// Makes the shadow generation live, if it is complete: one write. The same write leads back.
     ///
     /// # Errors
-    /// If there is none, if it cannot take an event, if another process moves the pointer at the
-    /// same time, or if the store fails.
+    /// If there is none, if another process moves the pointer at the same time, or if the store
+    /// fails.
     pub async fn rollback(&self) -> Result<GenerationPointer, ReplayError> {
         let pointer = self.pointer().await?;
-        if let Some(shadow) = pointer.shadow.as_ref().filter(|shadow| shadow.complete) {
-            self.fold_pending(&shadow.generation).await?;
-        }
         self.swap_live(&pointer).await
-    }
-
-    /// Folds into a shadow generation what it could not take, though the live one has it: such messages are handed back.
-    /// Each time they are received again they are logged again, so the latest part of the log has all of them.
-    async fn fold_pending(&self, shadow: &Generation) -> Result<(), ReplayError> {
-        Tail::since(self, shadow, self.now().plus(-millis(REDELIVERY))).fold_all().await
     }
 
     async fn swap_live(&self, pointer: &GenerationPointer) -> Result<GenerationPointer, ReplayError> {

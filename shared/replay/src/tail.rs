@@ -61,12 +61,6 @@ impl Tail {
         Ok(Self { replay, generation, through, built_at, seen: BTreeMap::new() })
     }
 
-    /// What was received since a time, for a generation that is written as events arrive: it has no position.
-    pub(crate) fn since(replay: &Replay, generation: &Generation, through: Timestamp) -> Self {
-        let (replay, generation) = (replay.clone(), generation.clone());
-        Self { replay, generation, through, built_at: None, seen: BTreeMap::new() }
-    }
-
     /// How long the first pass waits: until no batch of the building can take effect any more. Batches have no
     /// conditions, so one that got no answer could put back what a pass has changed.
     pub fn until_settled(&self) -> Duration {
@@ -104,19 +98,6 @@ impl Tail {
     /// If the store fails, or some events could not be folded in time.
     pub async fn pass(&mut self) -> Result<CatchUpPass, ReplayError> {
         tokio::time::sleep(self.until_settled()).await;
-        let pass = self.fold_pass().await?;
-        self.replay.note_caught_up(&self.generation, self.through).await?;
-        self.built_at = None;
-        Ok(pass)
-    }
-
-    /// Folds all of it once, without a position.
-    pub(crate) async fn fold_all(mut self) -> Result<(), ReplayError> {
-        while !self.fold_pass().await?.reached_present {}
-        Ok(())
-    }
-
-    async fn fold_pass(&mut self) -> Result<CatchUpPass, ReplayError> {
         let began = self.replay.now();
         let to = Some(self.through.plus(HOUR)).filter(|to| *to < began);
         let lanes = keys::log_lanes().map(|lane| self.lane(lane, began, to));
@@ -134,6 +115,8 @@ impl Tail {
         }
         self.through = self.through.max(to.unwrap_or(began));
         self.seen = self.seen.split_off(&self.from());
+        self.replay.note_caught_up(&self.generation, self.through).await?;
+        self.built_at = None;
         Ok(pass)
     }
 

@@ -66,8 +66,7 @@ pub(crate) enum ReplayCommand {
         /// Such as g2
         generation: String,
     },
-    /// Make the former live generation live again: fold into it what it could not take, then one
-    /// write
+    /// Make the former live generation live again: one write
     Rollback {
         /// Roll back only to this one; does nothing if it is live already
         generation: Option<String>,

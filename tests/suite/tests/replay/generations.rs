@@ -7,7 +7,6 @@ use stats::Stats;
 use std::time::Duration;
 use torale_domain::projections::generation::Generation;
 use torale_domain::storage::keys::{self, FIRST_GENERATION, Lanes};
-use torale_platform::consume::Consumer;
 use torale_platform::store::Usage;
 use torale_replay::compare::Expected;
 use torale_replay::promotion::{Promotion, PromotionStep};
@@ -16,9 +15,9 @@ use torale_replay::tail::Tail;
 use torale_replay::{Replay, ReplayError};
 use torale_testkit::events;
 use torale_testkit::faults::Faults;
-use torale_testkit::interceptor::Interceptor;
 use torale_testkit::request::{get, patch};
-use torale_testkit::scenario::{Scenario, given, given_an_admin};
+use torale_testkit::interceptor::Interceptor;
+use torale_testkit::scenario::given;
 use torale_testkit::stack::{self, Stack};
 use users::Users;
 
@@ -197,6 +196,7 @@ async fn promotion_of_a_generation_that_fell_behind_catches_up_first() {
     assert_same(&stack, "g1", &second).await;
 }
 
+/// P8: what a deactivation did is true in whichever generation is read next.
 /// A transaction may be cancelled as another one checks the pointer at the same moment, and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promotion_and_rollback_try_again_after_conflicts_that_change_nothing() {
@@ -212,7 +212,6 @@ async fn promotion_and_rollback_try_again_after_conflicts_that_change_nothing() 
     assert!(matches!(for_ever.rollback().await, Err(ReplayError::TakenOver)));
 }
 
-/// P8: what a deactivation did is true in whichever generation is read next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deactivate_user_is_in_both_generations_when_it_answers() {
     let id = "11111111-0000-4000-8000-0000000000c1";
@@ -228,55 +227,6 @@ async fn deactivate_user_is_in_both_generations_when_it_answers() {
         assert!(!active.to_string().contains(id) && active["total"] == 1, "{active}");
         replay.rollback().await.unwrap();
     }
-}
-
-/// A generation that became live, and the key of the admin, whose revocation the former one could not take.
-async fn revoked_without_the_shadow_generation() -> (Scenario, Replay) {
-    let stack = given_an_admin().start().await;
-    let replay = quiet(stack.store_as("Operator"));
-    let second = rebuild(&replay, Lanes::DEFAULT).await.unwrap().name;
-    promote(&replay, &second).await;
-    let consumer = Consumer::new(stack.store_with(refusing_writes_to(FIRST_GENERATION)), super::ticking);
-    let revoked = stack::messages(&[events::api_key(events::ADMIN_KEY_ID).revoked(events::ADMIN).message()]);
-    assert_eq!(stack::consume(&consumer, &revoked).await.failed, ["0"], "it is handed back");
-    assert_eq!(status(&stack).await, 401, "the live generation has it");
-    (stack, replay)
-}
-
-/// P8: an event that the shadow generation could not take is handed back, and is in it before it is live again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rollback_and_promotion_revive_no_key_whose_revocation_the_shadow_generation_lacks() {
-    for rolled_back in [true, false] {
-        let (stack, replay) = revoked_without_the_shadow_generation().await;
-        match rolled_back {
-            true => drop(replay.rollback().await.unwrap()),
-            false => promote(&replay, FIRST_GENERATION).await,
-        }
-
-        assert_eq!(status(&stack).await, 401);
-        assert_eq!(replay.pointer().await.unwrap().live.name, FIRST_GENERATION);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rollback_to_a_generation_that_still_cannot_take_an_event_is_refused() {
-    let (stack, replay) = revoked_without_the_shadow_generation().await;
-    let failing = quiet(stack.store_with(refusing_writes_to(FIRST_GENERATION)));
-
-    let refused = failing.rollback().await;
-
-    assert!(matches!(refused, Err(ReplayError::NotFolded(_))), "{refused:?}");
-    assert_ne!(replay.pointer().await.unwrap().live.name, FIRST_GENERATION);
-}
-
-/// Around a store that takes no writes to a generation.
-fn refusing_writes_to(generation: &str) -> Interceptor {
-    let table = keys::projections_table(generation);
-    Interceptor::before(move |call| {
-        let names_it = || String::from_utf8_lossy(call.body).contains(&table);
-        let refused = call.operation == "TransactWriteItems" && names_it();
-        if refused { Err("no writes".into()) } else { Ok(()) }
-    })
 }
 
 /// The executions of a query are summed up by lane. Few lanes are read by their keys, many as a range.
