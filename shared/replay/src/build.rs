@@ -278,7 +278,11 @@ impl Replay {
         let conditions = vec![Condition::Present(PK.to_owned())];
         let action = Action::Put(position.store());
         let write = Write { key: keys::position(&generation.name), action, conditions };
-        Ok(self.store.transact(CONTROL_TABLE, vec![write], &self.usage).await?)
+        let exists = || async { Ok(self.stored_position(&generation.name).await?.is_some()) };
+        match self.transact_while(vec![write], exists).await? {
+            true => Ok(()),
+            false => Err(ReplayError::TakenOver),
+        }
     }
 }
 

@@ -11,11 +11,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use torale_domain::projections::compare::{BUCKETS, Fingerprint, bucket};
 use torale_domain::projections::generation::Generation;
-use torale_domain::projections::repair::{Difference, may_set_back};
+use torale_domain::projections::repair::{Difference, linked_identities, may_set_back};
 use torale_domain::replay::rebuild::Tally;
 use torale_domain::storage::item::{Attributes, Item, Key};
 use torale_domain::storage::keys::{self, Lanes};
-use torale_platform::store::{StoreError, TransactError};
+use torale_domain::storage::read::{ReadPlan, Reader};
+use torale_platform::store::{StoreError, TableReader, TransactError};
 
 /// Segments of a table that are read at once.
 const SEGMENTS: i32 = 4;
@@ -207,24 +208,46 @@ impl Replay {
             if comparison.differences.is_empty() {
                 break;
             }
-            let readable = comparison.tally.undecodable == 0;
-            if let Some(one) = may_set_back(&comparison.differences, readable).filter(|_| !delete) {
-                let text = format!(
-                    "the log may have lost events of {}, among others; it was left as it is",
-                    one.key.pk
-                );
-                return Err(ReplayError::Refused(text));
+            if !delete {
+                self.refuse_to_set_back(generation, &comparison).await?;
             }
             // Entities first: a consumer that is about to write what depends on one finds it
             // changed, and plans again.
             let (first, then): (Vec<_>, Vec<_>) =
                 comparison.differences.iter().partition(|one| keys::is_entity(&one.key));
+            let before = repaired;
             for difference in first.into_iter().chain(then) {
                 repaired += u64::from(self.repair_item(generation, difference).await?);
             }
             comparison = self.verify(generation, pause).await?;
+            if repaired == before {
+                break; // All that is left changes faster than it can be compared.
+            }
         }
         Ok((repaired, comparison))
+    }
+
+    /// Refuses if the log may have lost events of an entity that differs.
+    async fn refuse_to_set_back(
+        &self,
+        generation: &Generation,
+        comparison: &Comparison,
+    ) -> Result<(), ReplayError> {
+        // An identity that does not differ is as the log says, if all was compared.
+        let is_whole = !comparison.more && comparison.in_motion == 0;
+        let is_known = |key: &Key| comparison.known.iter().any(|one| one.key == *key);
+        let mut linked = linked_identities(&comparison.differences);
+        linked.retain(|key| is_whole && !is_known(key));
+        let reader = TableReader::of(&self.store, generation, &self.usage);
+        let same = reader.read(ReadPlan::gets(linked).consistent()).await?.items;
+        let log_is_readable = comparison.tally.undecodable == 0;
+        match may_set_back(&comparison.differences, &same, log_is_readable) {
+            None => Ok(()),
+            Some(one) => Err(ReplayError::Refused(format!(
+                "the log may have lost events of {}, among others; nothing was repaired",
+                one.key.pk
+            ))),
+        }
     }
 
     /// True unless a consumer has changed the item meanwhile.

@@ -152,7 +152,8 @@ impl Replay {
         let writes = std::iter::once(from.replace(to)).chain(more).collect();
         // Changes by administrators check the pointer, each in a transaction of its own.
         let is_unmoved = || async { Ok(self.pointer().await? == *from) };
-        match self.transact_while(writes, is_unmoved).await? {
+        // One that is said to be cancelled may have taken effect.
+        match self.transact_while(writes, is_unmoved).await? || self.pointer().await? == *to {
             true => Ok(()),
             false => Err(ReplayError::TakenOver),
         }
@@ -236,8 +237,11 @@ impl Replay {
             delete(keys::position(name)),
             delete(keys::rebuild_plan(name)),
         ];
-        self.store.transact(CONTROL_TABLE, writes, &self.usage).await?;
-        Ok(at)
+        let is_unmoved = || async { Ok(self.pointer().await? == *pointer) };
+        match self.transact_while(writes, is_unmoved).await? {
+            true => Ok(at),
+            false => Err(ReplayError::TakenOver),
+        }
     }
 
     /// The name of the next generation: one more than the greatest there is or was.

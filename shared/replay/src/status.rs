@@ -100,7 +100,9 @@ impl Replay {
         let current = matches!(role, GenerationRole::Live | GenerationRole::Shadow);
         let through = if current { Some(self.now()) } else { position.map(|position| position.through) };
         let unfinished = match role {
-            GenerationRole::Building | GenerationRole::Joining => true,
+            GenerationRole::Building => true,
+            // A former generation that was never built here has no plan, and is promoted by its name alone.
+            GenerationRole::Joining => board.is_some(),
             GenerationRole::Built => position.is_some_and(|position| position.built_at.is_some()),
             GenerationRole::Live | GenerationRole::Shadow | GenerationRole::Unknown => false,
         };

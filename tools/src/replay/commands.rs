@@ -92,10 +92,11 @@ pub(crate) async fn run(arguments: ReplayArguments) -> CommandResult {
 }
 
 impl CommandContext {
-    /// Items of the live generation: an estimate of how many a rebuild writes.
+    /// Items of the live generation: an estimate of how many a rebuild writes, for the display of progress. 0 if its
+    /// size is not known: its table may be lost.
     async fn live_items(&self) -> Result<u64, ReplayError> {
         let live = self.replay.pointer().await?.live;
-        Ok(self.replay.store.table_size(&live.table()).await?.items)
+        Ok(self.replay.store.table_size(&live.table()).await.map_or(0, |size| size.items))
     }
 
     /// Prints one line, or one JSON object.

@@ -75,27 +75,46 @@ impl Difference {
     }
 }
 
+fn entities(differences: &[Difference]) -> impl Iterator<Item = &Difference> {
+    differences.iter().filter(|one| keys::is_entity(&one.key))
+}
+
+/// The identities of which stored users hold events, and that are none of these differences themselves.
+pub fn linked_identities(differences: &[Difference]) -> BTreeSet<Key> {
+    let found = entities(differences).filter_map(|one| one.entity(one.found.as_ref()));
+    let events = found.flat_map(|found| found.linkage.linked.events().to_vec());
+    let mut identities: BTreeSet<Key> = events.map(|event| keys::entity(&event.entity())).collect();
+    entities(differences).for_each(|one| drop(identities.remove(&one.key)));
+    identities
+}
+
 /// The first entity that a repair may set back, as the log may have lost some of its events: the log knows nothing of
-/// it, or less than its item. An item that is missing or cannot be read shows nothing of that: then it depends on
-/// whether all of the log can be read.
-pub fn may_set_back(differences: &[Difference], log_is_readable: bool) -> Option<&Difference> {
-    let entities = || differences.iter().filter(|one| keys::is_entity(&one.key));
-    let logged: HashMap<&Key, State> = entities()
-        .map(|one| (&one.key, one.entity(one.expected.as_ref()).unwrap_or_default().state))
-        .collect();
+/// it, or less than its item. An item that is missing, empty or unreadable shows nothing of that: then it depends on
+/// whether all of the log can be read. `same` are the [identities](linked_identities) that are as the log says.
+pub fn may_set_back<'a>(
+    differences: &'a [Difference],
+    same: &HashMap<Key, Item>,
+    log_is_readable: bool,
+) -> Option<&'a Difference> {
+    let expected = |one: &Difference| one.entity(one.expected.as_ref()).unwrap_or_default().state;
+    let mut logged: HashMap<&Key, State> =
+        entities(differences).map(|one| (&one.key, expected(one))).collect();
+    logged.extend(same.iter().filter_map(|(key, item)| Some((key, Entity::load(Some(item)).ok()?.state))));
     let is_logged = |event: &Event| {
         let mut one = State::default();
         one.fold(event.clone());
-        // An identity that does not differ is as the log says.
-        logged.get(&keys::entity(&event.entity())).is_none_or(|owner| owner.covers(&one))
+        logged.get(&keys::entity(&event.entity())).is_some_and(|owner| owner.covers(&one))
     };
-    let covers = |one: &Difference, found: &Entity| {
+    let covers = |expected: &State, found: &Entity| {
+        let is_witness = !found.state.is_empty() || expected.is_empty();
         // A link may have gone without an event of the user's: what it said is in the log as the identity's own.
-        logged.get(&one.key).is_some_and(|state| state.covers(&found.state))
+        (is_witness || log_is_readable)
+            && expected.covers(&found.state)
             && found.linkage.linked.events().iter().all(is_logged)
     };
-    entities().find(|one| {
-        let is_covered = one.entity(one.found.as_ref()).map_or(log_is_readable, |found| covers(one, &found));
+    entities(differences).find(|one| {
+        let found = one.entity(one.found.as_ref());
+        let is_covered = found.map_or(log_is_readable, |found| covers(&expected(one), &found));
         one.expected.is_none() || !is_covered
     })
 }
@@ -191,12 +210,19 @@ mod tests {
         let unknown = differs(&identity, None, entity(&[], &[]));
         let damaged = Attributes::from([("state".to_owned(), Value::Text("[".to_owned()))]);
         let damaged = differs(&identity, entity(&both, &[]), Some(damaged));
+        let emptied = differs(&identity, entity(&both, &[]), Some(Attributes::new()));
         let row = differs(&Key::stored("r#users#all#0".to_owned(), "1".to_owned()), None, entity(&[], &[]));
 
-        let named = |differences: &[&Difference], readable| {
-            let differences: Vec<Difference> = differences.iter().copied().cloned().collect();
-            may_set_back(&differences, readable).map(|difference| difference.key.clone())
+        let same = |item: Option<Attributes>| {
+            let item = item.map(|attributes| Item { key: identity.clone(), attributes });
+            HashMap::from_iter(item.map(|item| (identity.clone(), item)))
         };
+        let named_beside = |differences: &[&Difference], same: &HashMap<Key, Item>, readable| {
+            let differences: Vec<Difference> = differences.iter().copied().cloned().collect();
+            may_set_back(&differences, same, readable).map(|difference| difference.key.clone())
+        };
+        let named =
+            |differences: &[&Difference], readable| named_beside(differences, &HashMap::new(), readable);
         for readable in [true, false] {
             let unread = (!readable).then(|| identity.clone());
             assert_eq!(named(&[&row, &lags, &unlinked], readable), None);
@@ -205,7 +231,14 @@ mod tests {
             assert_eq!(named(&[&unknown], readable), Some(identity.clone()));
             assert_eq!(named(&[&missing], readable), unread);
             assert_eq!(named(&[&damaged], readable), unread);
+            assert_eq!(named(&[&emptied], readable), unread);
+            assert_eq!(named_beside(&[&unlinked], &same(entity(&both, &[])), readable), None);
+            let less = same(entity(&[&created], &[]));
+            assert_eq!(named_beside(&[&unlinked], &less, readable), Some(user.clone()));
+            assert_eq!(named(&[&unlinked], readable), Some(user.clone()), "nobody has compared the identity");
         }
+        assert_eq!(linked_identities(std::slice::from_ref(&unlinked)), BTreeSet::from([identity.clone()]));
+        assert_eq!(linked_identities(&[unlinked.clone(), lost.clone()]), BTreeSet::new());
         // The identity's own item is gone, and its user alone shows what the log lacks.
         assert_eq!(named(&[&missing, &unlinked], true), Some(user));
     }
