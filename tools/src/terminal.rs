@@ -33,8 +33,8 @@ pub fn print_json(value: &impl Serialize) {
 /// The exit status of a process that SIGPIPE ends, as a shell shows it.
 const BROKEN_PIPE: i32 = 141;
 
-/// `println!` would panic if nobody reads any more, as of `cargo replay status | head -1`. Nobody knows the answer then:
-/// so the process ends, and with a failure.
+/// `println!` would panic if nobody reads any more, as of `cargo replay status | head -1`. Nobody knows the answer
+/// then: so the process ends, and with a failure.
 fn write_line(line: &str) {
     match writeln!(std::io::stdout(), "{line}") {
         Ok(()) => {}

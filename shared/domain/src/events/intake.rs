@@ -92,8 +92,8 @@ impl QuarantineReason {
     }
 }
 
-/// Reads a message. `received_at` limits how far ahead times may be, how long the texts of schedules are, and how the
-/// state of a task is written; a replay passes `None`, since these limits are applied once, by the release that receives
+/// Reads a message. `received_at` limits how far ahead times may be, how long the texts of schedules are, and how a
+/// task's state is written; a replay passes `None`, since these limits are applied once, by the release that receives
 /// the message.
 pub fn parse(body: &str, received_at: Option<Timestamp>) -> Result<ReceivedMessage, QuarantineReason> {
     let json = without_mark(body);
