@@ -26,6 +26,8 @@ const ITEMS: u64 = 200_000;
 const ROUNDS: u32 = 5;
 /// How often differences are repaired and compared again.
 const REPAIRS: u32 = 10;
+/// After how many rounds in a row that repaired nothing no other is tried.
+const IDLE: u32 = 2;
 
 /// The side that a generation is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,8 @@ pub struct Comparison {
     pub more: bool,
     /// Items of entities that can't be written: left out of the one side, they may be in the other.
     pub known: Vec<Difference>,
+    /// The keys of the items that changed in every pass, and the buckets that were not compared item by item.
+    uncertain: (BTreeSet<Key>, BTreeSet<u32>),
     /// The counts of the log, if it was read.
     pub tally: Tally,
 }
@@ -60,6 +64,13 @@ impl Comparison {
     /// True if nothing differs but what is known to.
     pub fn is_equal(&self) -> bool {
         self.differences.is_empty() && !self.more
+    }
+
+    /// Whether an item that is no difference is the same on both sides.
+    fn is_same(&self, key: &Key) -> bool {
+        let (moving, buckets) = &self.uncertain;
+        let is_known = self.known.iter().any(|one| one.key == *key);
+        !is_known && !moving.contains(key) && !buckets.contains(&bucket(key))
     }
 }
 
@@ -115,6 +126,7 @@ impl Replay {
             left_out.extend(again.2);
         }
         comparison.more = buckets.len() > fitting;
+        comparison.uncertain.1 = buckets.iter().copied().skip(fitting).collect();
         buckets = buckets.into_iter().take(fitting).collect();
         let mut before = ComparisonPass::default();
         for round in 0..=ROUNDS {
@@ -133,7 +145,9 @@ impl Replay {
             left_out.extend(without);
             let now = before.then(differences(should, is));
             buckets = now.all.keys().map(bucket).collect();
-            comparison.in_motion = now.all.len() - now.unchanged.len();
+            let moving = now.all.keys().filter(|key| !now.unchanged.contains(*key));
+            comparison.uncertain.0 = moving.cloned().collect();
+            comparison.in_motion = comparison.uncertain.0.len();
             comparison.differences =
                 now.unchanged.iter().filter_map(|key| now.all.get(key)).cloned().collect();
             let done = before.certain && now.certain;
@@ -203,13 +217,17 @@ impl Replay {
         pause: Duration,
         delete: bool,
     ) -> Result<(u64, Comparison), ReplayError> {
-        let mut repaired = 0;
+        let (mut repaired, mut idle) = (0, 0);
         for _ in 0..REPAIRS {
             if comparison.differences.is_empty() {
                 break;
             }
-            if !delete {
-                self.refuse_to_set_back(generation, &comparison).await?;
+            if let Some(one) = self.may_set_back(generation, &comparison).await?.filter(|_| !delete) {
+                let text = format!(
+                    "the log may have lost events of {}, among others; {repaired} items were repaired",
+                    one.key.pk
+                );
+                return Err(ReplayError::Refused(text));
             }
             // Entities first: a consumer that is about to write what depends on one finds it
             // changed, and plans again.
@@ -220,34 +238,26 @@ impl Replay {
                 repaired += u64::from(self.repair_item(generation, difference).await?);
             }
             comparison = self.verify(generation, pause).await?;
-            if repaired == before {
-                break; // All that is left changes faster than it can be compared.
+            idle = if repaired == before { idle + 1 } else { 0 };
+            if idle == IDLE {
+                break; // What is left changes faster than it can be compared.
             }
         }
         Ok((repaired, comparison))
     }
 
-    /// Refuses if the log may have lost events of an entity that differs.
-    async fn refuse_to_set_back(
+    /// An entity that differs and of which the log may have lost events.
+    async fn may_set_back<'a>(
         &self,
         generation: &Generation,
-        comparison: &Comparison,
-    ) -> Result<(), ReplayError> {
-        // An identity that does not differ is as the log says, if all was compared.
-        let is_whole = !comparison.more && comparison.in_motion == 0;
-        let is_known = |key: &Key| comparison.known.iter().any(|one| one.key == *key);
+        comparison: &'a Comparison,
+    ) -> Result<Option<&'a Difference>, ReplayError> {
         let mut linked = linked_identities(&comparison.differences);
-        linked.retain(|key| is_whole && !is_known(key));
+        linked.retain(|key| comparison.is_same(key));
         let reader = TableReader::of(&self.store, generation, &self.usage);
         let same = reader.read(ReadPlan::gets(linked).consistent()).await?.items;
         let log_is_readable = comparison.tally.undecodable == 0;
-        match may_set_back(&comparison.differences, &same, log_is_readable) {
-            None => Ok(()),
-            Some(one) => Err(ReplayError::Refused(format!(
-                "the log may have lost events of {}, among others; nothing was repaired",
-                one.key.pk
-            ))),
-        }
+        Ok(may_set_back(&comparison.differences, &same, log_is_readable))
     }
 
     /// True unless a consumer has changed the item meanwhile.

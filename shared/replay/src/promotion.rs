@@ -238,7 +238,9 @@ impl Replay {
             delete(keys::rebuild_plan(name)),
         ];
         let is_unmoved = || async { Ok(self.pointer().await? == *pointer) };
-        match self.transact_while(writes, is_unmoved).await? {
+        let is_done =
+            || async { Ok::<_, ReplayError>(shadow && self.pointer().await? == pointer.without_shadow()) };
+        match self.transact_while(writes, is_unmoved).await? || is_done().await? {
             true => Ok(at),
             false => Err(ReplayError::TakenOver),
         }

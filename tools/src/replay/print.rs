@@ -69,7 +69,8 @@ pub(crate) fn tally(tally: &Tally) {
 }
 
 pub(crate) fn comparison(comparison: &Comparison, limit: usize) {
-    let Comparison { expected, found, differences, in_motion, more, known, tally: found_in_log } = comparison;
+    let Comparison { expected, found, differences, in_motion, more, known, tally: found_in_log, .. } =
+        comparison;
     print_line!("expected: {} items, digest {}", expected.0, expected.1);
     print_line!("found:    {} items, digest {}", found.0, found.1);
     tally(found_in_log);
@@ -135,7 +136,7 @@ fn json_of(attributes: &Attributes) -> Json {
 
 /// A comparison as JSON.
 pub(crate) fn comparison_json(comparison: &Comparison, limit: usize) -> Json {
-    let Comparison { expected, found, differences, in_motion, more, known, tally } = comparison;
+    let Comparison { expected, found, differences, in_motion, more, known, tally, .. } = comparison;
     json!({ "equal": comparison.is_equal(), "expected": { "items": expected.0, "digest": expected.1 },
         "found": { "items": found.0, "digest": found.1 }, "differing": differences.len(), "more": more,
         "in_motion": in_motion, "differences": differences_json(differences, limit), "known": known.len(), "log": tally })

@@ -87,9 +87,9 @@ pub enum ApiKeyOwner {
         /// The user whom it authenticates.
         user_id: UserId,
     },
-    /// Nobody's any more: a key with this hash is revoked.
+    /// Nobody's any more: a key with this hash is revoked, or has too many claims.
     Revoked {
-        /// The revoked key; of several, the one with the least id.
+        /// That key; of several, the one with the least id.
         key_id: ApiKeyId,
         /// The only user of the keys with this hash; `None` if they have several, or one has too many
         /// claims to name them.

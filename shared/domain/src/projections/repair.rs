@@ -83,9 +83,8 @@ fn entities(differences: &[Difference]) -> impl Iterator<Item = &Difference> {
 pub fn linked_identities(differences: &[Difference]) -> BTreeSet<Key> {
     let found = entities(differences).filter_map(|one| one.entity(one.found.as_ref()));
     let events = found.flat_map(|found| found.linkage.linked.events().to_vec());
-    let mut identities: BTreeSet<Key> = events.map(|event| keys::entity(&event.entity())).collect();
-    entities(differences).for_each(|one| drop(identities.remove(&one.key)));
-    identities
+    let differing: BTreeSet<&Key> = entities(differences).map(|one| &one.key).collect();
+    events.map(|event| keys::entity(&event.entity())).filter(|key| !differing.contains(key)).collect()
 }
 
 /// The first entity that a repair may set back, as the log may have lost some of its events: the log knows nothing of

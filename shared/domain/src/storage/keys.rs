@@ -17,7 +17,7 @@
 //! | unpaused schedule of a task | `t#<task>` | `d#<schedule>` | `cron`, `zone`: when it fires |
 //! | query totals | `q#<query hash>` | `e` | `query`, `tasks`, `active` |
 //! | executions of a query | `q#<query hash>` | `x#<lane>` | `n`, `s`, `f`, `d`, `p` |
-//! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a revoked one, then its id | `user`, unless the key has too many claims |
+//! | key look-up | `h#<SHA-256 of the key>` | `0#` of a live key, `1#` of a refused one, then its id | `user`, unless the key has too many claims |
 //! | identity | `i#<clerk user id>` | `e` | `state`; `users`: how many users that exist name it |
 //! | identity's link | `i#<clerk user id>` | `u#<user>` | `created`: the event that created the user, if it exists |
 //! | identity's login | `i#<clerk user id>` | `a#`, time, id and source of that event, user | `created` |

@@ -246,3 +246,15 @@ async fn api_key_with_too_many_hashes_is_listed_as_alive_and_revoked_with_its_us
     assert_eq!(detail["api_keys"][0]["revoked"], json!(false));
     assert_eq!(revoked_with(ANN, claims).await, ["a"]);
 }
+
+#[tokio::test]
+async fn api_key_of_more_than_17_users_is_revoked_with_the_17_smallest_of_them() {
+    let user = |n: usize| format!("00000000-0000-4000-8000-{n:012}");
+    let claims = |others: usize| {
+        let others = (0..others).map(|n| api_key("a").created(&user(n), TEXT));
+        others.chain([api_key("a").created(ANN, TEXT)]).collect::<Vec<_>>()
+    };
+
+    assert_eq!(revoked_with(ANN, claims(16)).await, ["a"], "the 17th");
+    assert!(revoked_with(ANN, claims(17)).await.is_empty(), "the 18th");
+}

@@ -196,7 +196,6 @@ async fn promotion_of_a_generation_that_fell_behind_catches_up_first() {
     assert_same(&stack, "g1", &second).await;
 }
 
-/// P8: what a deactivation did is true in whichever generation is read next.
 /// A transaction may be cancelled as another one checks the pointer at the same moment, and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promotion_and_rollback_try_again_after_conflicts_that_change_nothing() {
@@ -212,6 +211,7 @@ async fn promotion_and_rollback_try_again_after_conflicts_that_change_nothing() 
     assert!(matches!(for_ever.rollback().await, Err(ReplayError::TakenOver)));
 }
 
+/// P8: what a deactivation did is true in whichever generation is read next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deactivate_user_is_in_both_generations_when_it_answers() {
     let id = "11111111-0000-4000-8000-0000000000c1";
