@@ -263,27 +263,60 @@ create or replace function only_of(platform oid) returns text language sql stabl
   select case when c.relkind = 'p' then '' else 'only' end from pg_catalog.pg_class c where c.oid = platform
 $$;
 
+-- A row as `json`, or null where a join has none.
+create or replace function as_read(relation text, platform regclass, alias text) returns text language sql stable as $$
+  select format('case when %1$s.id is not null then (select row_to_json(x) from (select %2$s) x) end', alias,
+    columns_of(relation, platform, alias))
+$$;
+
 -- The query for a statement's rows before and after, and their keys. As `json`, which holds whatever a column of that
--- type does: a row that jsonb refuses shall fail by itself.
+-- type does: a row that jsonb refuses shall fail by itself. Only the columns that matter are read, so that what is in
+-- others makes no row fail.
 --
 -- A trigger of the platform may have changed these rows again. The statement that it executed is recorded first; so the
 -- one that fired it, which is `overtaken`, is recorded with the rows as they are now, or those would lose. A row that
 -- is gone or back by now was recorded so.
-create or replace function rows_of(operation text, platform regclass, overtaken boolean)
+create or replace function rows_of(operation text, relation text, platform regclass, overtaken boolean)
 returns text language sql stable as $$
   select format(case operation || case when overtaken then ' overtaken' else '' end
-    when 'INSERT' then 'select null::json, row_to_json(n), n.id::text from new_rows n'
-    when 'INSERT overtaken' then 'select null::json, row_to_json(t), t.id::text from new_rows n join %2$s t on t.id = n.id'
-    when 'UPDATE' then 'select row_to_json(o), row_to_json(n), coalesce(n.id, o.id)::text '
-      'from old_rows o full join new_rows n on n.id = o.id'
-    when 'UPDATE overtaken' then 'select row_to_json(o), row_to_json(t), coalesce(t.id, o.id)::text '
+    when 'INSERT' then 'select null::json, %4$s, n.id::text from new_rows n'
+    when 'INSERT overtaken' then 'select null::json, %5$s, t.id::text from new_rows n join %2$s t on t.id = n.id'
+    when 'UPDATE' then 'select %3$s, %4$s, coalesce(n.id, o.id)::text from old_rows o full join new_rows n on n.id = o.id'
+    when 'UPDATE overtaken' then 'select %3$s, %5$s, coalesce(t.id, o.id)::text '
       'from old_rows o full join new_rows n on n.id = o.id left join %2$s t on t.id = n.id '
-      'where t.id is not null or n.id is null'
-    when 'DELETE' then 'select row_to_json(o), null::json, o.id::text from old_rows o'
-    when 'DELETE overtaken' then 'select row_to_json(o), null::json, o.id::text from old_rows o '
+      'where t.id is not null or n.id is null and not exists (select from %2$s back where back.id = o.id)'
+    when 'DELETE' then 'select %3$s, null::json, o.id::text from old_rows o'
+    when 'DELETE overtaken' then 'select %3$s, null::json, o.id::text from old_rows o '
       'where not exists (select from %2$s t where t.id = o.id)'
-    else 'select row_to_json(t), null::json, t.id::text from %1$s %2$s t'
-  end, only_of(platform), platform)
+    else 'select %5$s, null::json, t.id::text from %1$s %2$s t'
+  end, only_of(platform), platform, as_read(relation, platform, 'o'), as_read(relation, platform, 'n'),
+    as_read(relation, platform, 't'))
+$$;
+
+-- What a backfill has to say of a row that could not be recorded; either version may not even be readable. Whether its
+-- state has changed is unknown then.
+create or replace function unrecorded(unread_was json, unread json, was jsonb, r jsonb)
+returns text language sql immutable as $$
+  select case when unread is null then null
+    when unread_was is not null and (was is null or r is null) then 'state'
+    when r is null then 'row'
+    else unrecorded(was, r) end
+$$;
+
+-- Records that a row is gone of which no more may be readable than its key; says whether that could be done.
+create or replace function record_end(
+  stop timestamptz, give_up timestamptz, relation text, operation text, key text, was jsonb)
+returns boolean language plpgsql as $$
+begin
+  if relation = 'api_keys' and was is null then
+    return false; -- the event names the user
+  end if;
+  perform record_before(stop, give_up, relation, operation,
+    jsonb_build_object('id', key, 'user_id', was->'user_id'), null);
+  return true;
+exception when others then
+  return false;
+end
 $$;
 
 -- The triggers' function. It runs once a statement, with the rights of the schema's owner; whatever fails in it is
@@ -295,8 +328,9 @@ declare
   relation text := tg_argv[0];
   -- Whether a trigger of the platform has changed rows of this table before, in this transaction.
   overtaken boolean := coalesce(current_setting('torale_source.nested_' || relation, true), '') = 'on';
-  readable boolean := true;
-  has_rows boolean;
+  -- ... and what they are in the end can't be seen: they are noted.
+  doubtful boolean := false;
+  has_rows boolean := true;
   unread_was json;
   unread json;
   key text;
@@ -306,30 +340,35 @@ begin
   if tg_op = 'TRUNCATE' and relation not in ('users', 'tasks', 'api_keys') then
     return null; -- of their deletion there is no event
   end if;
+  -- Not by `rows_of`: a plan that is kept costs the statements that change nothing, as many inside triggers do, little.
+  if tg_op in ('INSERT', 'UPDATE') then
+    has_rows := exists (select from new_rows);
+  elsif tg_op = 'DELETE' then
+    has_rows := exists (select from old_rows);
+  end if;
+  if not has_rows then
+    return null;
+  end if;
   begin
-    if overtaken then
-      readable := has_table_privilege(tg_relid, 'select') and not row_security_active(tg_relid);
-    end if;
-    if tg_op in ('INSERT', 'UPDATE') and not readable then
-      perform note_unrecorded(relation, tg_op, n.id::text, 'state', clock_timestamp(),
-        '42501 a trigger may have changed the row again, and the table can''t be read') from new_rows n;
-      return null;
+    if overtaken and tg_op <> 'TRUNCATE' then
+      doubtful := not has_table_privilege(tg_relid, 'select') or row_security_active(tg_relid);
     end if;
     if tg_op = 'DELETE' and relation not in ('users', 'tasks', 'api_keys') then
       delete from row_versions v using old_rows o where v.relation = tg_argv[0] and v.key = o.id::text;
       return null; -- nor of these; a cascade may delete very many
     end if;
-    case (case when overtaken then 'ROWS AS THEY ARE' else tg_op end)
+    case (case when doubtful and tg_op <> 'DELETE' then 'NO ROWS' when overtaken then 'ROWS AS THEY ARE' else tg_op end)
+      when 'NO ROWS' then null;
       when 'INSERT' then perform record_before(stop, give_up, relation, tg_op, null, to_jsonb(n)) from new_rows n;
       when 'UPDATE' then perform record_before(stop, give_up, relation, tg_op, to_jsonb(o), to_jsonb(n))
         from old_rows o full join new_rows n on n.id = o.id;
       when 'DELETE' then perform record_before(stop, give_up, relation, tg_op, to_jsonb(o), null) from old_rows o;
       else execute format('select record_before($1, $2, $3, $4, was::jsonb, r::jsonb) from (%s) p (was, r)',
-        rows_of(tg_op, tg_relid, overtaken and readable)) using stop, give_up, relation, tg_op;
+        rows_of(tg_op, relation, tg_relid, overtaken and not doubtful)) using stop, give_up, relation, tg_op;
     end case;
   exception when others then
     begin
-      for unread_was, unread, key in execute rows_of(tg_op, tg_relid, overtaken and readable) loop
+      for unread_was, unread, key in execute rows_of(tg_op, relation, tg_relid, overtaken and not doubtful) loop
         exit when clock_timestamp() >= give_up;
         was := null;
         r := null;
@@ -338,9 +377,10 @@ begin
           r := unread::jsonb;
           perform record_before(stop, give_up, relation, tg_op, was, r);
         exception when others then
-          perform note_unrecorded(relation, tg_op, key,
-            case when r is null and unread is not null then 'row' else unrecorded(was, r) end, noted_at(relation, was),
-            sqlstate || ' ' || sqlerrm);
+          if unread is not null or not record_end(stop, give_up, relation, tg_op, key, was) then
+            perform note_unrecorded(relation, tg_op, key, unrecorded(unread_was, unread, was, r),
+              noted_at(relation, was), sqlstate || ' ' || sqlerrm);
+          end if;
         end;
       end loop;
     exception when others then
@@ -353,16 +393,27 @@ begin
       raise warning 'torale source: a % of % is not in the outbox: % %', tg_op, relation, sqlstate, sqlerrm;
     end;
   end;
-  -- Not in the block above, which undoes a setting too if it fails.
-  if pg_trigger_depth() > 1 and tg_op <> 'TRUNCATE' and not overtaken then
+  if doubtful then
     begin
-      execute format('select exists (%s)', rows_of(tg_op, tg_relid, false)) into has_rows;
-      if has_rows then
-        perform set_config('torale_source.nested_' || relation, 'on', true);
+      -- Without the subtransaction of `note_unrecorded`, which would be one for each row.
+      if tg_op = 'DELETE' then -- after the event that says that the row is gone, so that a backfill wins if it is back
+        insert into failures (relation, operation, key, unrecorded, at, reason)
+        select relation, tg_op, o.id::text, 'state', clock_timestamp(),
+          '42501 a trigger may have put the row back, and the table can''t be read'
+        from old_rows o where clock_timestamp() < give_up;
+      else
+        insert into failures (relation, operation, key, unrecorded, at, reason)
+        select relation, tg_op, n.id::text, 'state', clock_timestamp(),
+          '42501 a trigger may have changed the row again, and the table can''t be read'
+        from new_rows n where clock_timestamp() < give_up;
       end if;
     exception when others then
       perform note(relation, tg_op, null, sqlstate || ' ' || sqlerrm);
     end;
+  end if;
+  -- Not in the block above, which undoes a setting too if it fails.
+  if pg_trigger_depth() > 1 and tg_op <> 'TRUNCATE' and not overtaken then
+    perform set_config('torale_source.nested_' || relation, 'on', true);
   end if;
   if clock_timestamp() >= give_up then
     perform note(relation, tg_op, null, '57014 the statement_timeout left no time to note every row');

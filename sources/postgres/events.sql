@@ -301,6 +301,13 @@ $$;
 -- That of an earlier version, which nothing calls any more.
 drop function if exists row_events(text, jsonb, text, row_versions);
 
+-- Those of a table's columns that events are made from, as a list for a query in which the table is `alias`.
+create or replace function columns_of(relation text, platform regclass, alias text) returns text language sql stable as $$
+  select string_agg(format('%s.%I', alias, a.attname), ', ') from pg_attribute a
+  where a.attrelid = platform and a.attnum > 0 and not a.attisdropped
+    and a.attname = any ((select s.columns from sources s where s.relation = $1)::text[])
+$$;
+
 -- The next rows of a table after a key, in the order of their ids, each with its events and with what these do not say;
 -- a row of which there is nothing to say has one result row without either. Only the columns that matter are read.
 create or replace function backfill_page(relation text, after text, size int)
@@ -309,8 +316,7 @@ declare
   source sources := (select s from sources s where s.relation = $1);
   tasks sources := (select s from sources s where s.relation = 'tasks' and s.platform_table is not null);
   platform regclass := format('%I.%I', source.platform_schema, source.platform_table)::regclass;
-  columns text := (select string_agg(quote_ident(attname), ', ') from pg_attribute
-    where attrelid = platform and attnum > 0 and not attisdropped and attname = any (source.columns));
+  columns text := columns_of(relation, platform, 'p');
   id_type text := (select format_type(atttypid, atttypmod) from pg_attribute where attrelid = platform and attname = 'id');
   user_type text := (select format_type(atttypid, null) from pg_attribute
     where attrelid = to_regclass(quote_ident(tasks.platform_schema) || '.' || quote_ident(tasks.platform_table))
@@ -319,7 +325,7 @@ declare
     and exists (select from pg_attribute where attrelid = platform and attname = 'task_id' and not attisdropped);
 begin
   return query execute format('select x.id::text, e.event, e.part, e.problem '
-    'from (select %1$s from %2$s where $1 is null or id > $1::%3$s order by id limit $2) x '
+    'from (select %1$s from %2$s p where $1 is null or id > $1::%3$s order by id limit $2) x '
     'left join row_versions v on v.relation = %4$L and v.key = x.id::text %5$s '
     'left join lateral row_events(%4$L, null, %6$s, v, row_to_json(x)) e on true order by x.id',
     columns, platform, id_type, relation,

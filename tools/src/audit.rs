@@ -1,6 +1,6 @@
 //! Reading the audit trail from a table or an export, and the keys that verify it.
 
-use crate::terminal::json_line;
+use crate::terminal::print_json;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
@@ -8,7 +8,7 @@ use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use serde_json::Value as Json;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 use torale_domain::audit::verify::HourSpan;
@@ -22,7 +22,7 @@ use torale_platform::store::{Store, StoreError, Usage};
 /// Why the trail could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditToolError {
-    /// A file can't be read or written.
+    /// A file can't be read.
     #[error("{0}: {1}")]
     File(String, io::Error),
     /// A file holds no key.
@@ -101,19 +101,13 @@ pub async fn read_table(
     }
 }
 
-/// Writes every item of the table as one line of JSON.
+/// Prints every item of the table as one line of JSON. If a line can't be printed, the process ends: the table may be
+/// large, and nobody reads the rest.
 ///
 /// # Errors
-/// If the store fails, or the lines can't be written.
-pub async fn export(store: &Store, usage: &Usage, to: &mut impl Write) -> Result<(), AuditToolError> {
-    let mut written = Ok(());
-    read_table(store, HourSpan::default(), usage, |item| {
-        if written.is_ok() {
-            written = writeln!(to, "{}", json_line(&line(item)));
-        }
-    })
-    .await?;
-    written.and_then(|()| to.flush()).map_err(|e| AuditToolError::File("standard output".to_owned(), e))
+/// If the store fails.
+pub async fn export(store: &Store, usage: &Usage) -> Result<(), AuditToolError> {
+    read_table(store, HourSpan::default(), usage, |item| print_json(&line(item))).await
 }
 
 fn line(item: &Item) -> Json {

@@ -101,7 +101,7 @@ async fn connect(endpoint: Option<String>) -> Store {
 
 async fn export(endpoint: Option<String>) -> Result<ExitCode, AuditToolError> {
     let store = connect(endpoint).await;
-    audit::export(&store, &Usage::default(), &mut std::io::stdout().lock()).await?;
+    audit::export(&store, &Usage::default()).await?;
     Ok(ExitCode::SUCCESS)
 }
 

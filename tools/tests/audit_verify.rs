@@ -1,16 +1,19 @@
 //! cargo audit-verify as an operator runs it, over exports: what it says, and its exit status.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey, EncodePublicKey};
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use torale_domain::audit::seal::{Seal, SealStatement, SealedHeads, sealable};
 use torale_domain::audit::{AuditedRequest, AuthMethod, ChainWriter, Principal};
 use torale_domain::storage::item::Item;
+use torale_domain::storage::keys::{AUDIT_TABLE, PK, SK};
 use torale_domain::values::time::{MINUTE, Timestamp};
+use torale_testkit::stack::Stack;
 
 const AT: Timestamp = Timestamp::from_millis(1_774_953_030_500);
 
@@ -150,6 +153,30 @@ fn a_reader_of_the_output_that_is_gone_is_no_panic() {
     let output = command.current_dir(&folder.0).args(EXPORT).stdout(writer).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), error.as_str()), (Some(141), ""));
+}
+
+/// As of `cargo audit-verify export | head -1`, which must not read the rest of a large table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_ends_when_nobody_reads_it() {
+    let stack = Stack::start().await;
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let put = stack.client.put_item().table_name(AUDIT_TABLE).item(PK, text("audit")).item(SK, text("one"));
+    put.send().await.unwrap();
+    let export = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-verify"));
+        let endpoint = format!("http://127.0.0.1:{}", stack.port);
+        command.args(["--endpoint", &endpoint, "export"]).stdout(stdout).stderr(Stdio::piped());
+        let output = command.spawn().unwrap();
+        async { tokio::task::spawn_blocking(|| output.wait_with_output().unwrap()).await.unwrap() }
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+
+    let whole = export(Stdio::piped()).await;
+    let unread = export(writer.into()).await;
+
+    assert_eq!(serde_json::from_slice::<Json>(&whole.stdout).unwrap(), json!({ "pk": "audit", "sk": "one" }));
+    assert_eq!((unread.status.code(), String::from_utf8(unread.stderr).unwrap().as_str()), (Some(141), ""));
 }
 
 #[test]

@@ -207,6 +207,10 @@ fn state(kind: &str, data: &Value) -> Option<String> {
     }
 }
 
+fn activity(kind: &str, _: &Value) -> Option<String> {
+    ["user.deactivated", "user.reactivated"].contains(&kind).then(|| kind.to_owned())
+}
+
 /// What the latest events say of emails and of tasks' states: those of the triggers, then of a backfill.
 async fn latest_of_all(db: &Database) -> [Vec<String>; 4] {
     let emitted = db.outbox().await;
@@ -216,7 +220,7 @@ async fn latest_of_all(db: &Database) -> [Vec<String>; 4] {
 }
 
 /// A trigger of the platform on a table: what it does for each row, after its statement and before the source's.
-fn trigger(table: &str, on: &str, does: &str) -> String {
+pub(crate) fn trigger(table: &str, on: &str, does: &str) -> String {
     format!(
         "CREATE FUNCTION own_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {does}; RETURN NULL; END $$;
          CREATE TRIGGER own_{table} AFTER {on} ON {table} FOR EACH ROW EXECUTE FUNCTION own_{table}();"
@@ -263,15 +267,39 @@ async fn a_row_that_a_trigger_of_the_platform_deletes_or_puts_back_is_said_as_it
     assert_eq!(db.facts().await, ["user.created email=kept@example.org", "task.deleted"]);
 }
 
+/// `task.deleted` is for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_a_trigger_of_the_platform_puts_back_ends_no_row() {
+    let Some(db) = Database::installed(NEW) else { return };
+    db.run(&rows());
+    db.run("DELETE FROM task_executions");
+    let back = "IF pg_trigger_depth() = 1 THEN UPDATE tasks SET id = OLD.id WHERE id = NEW.id; END IF";
+    db.run(&trigger("tasks", "UPDATE", back));
+    db.clear();
+
+    db.run(&format!("UPDATE tasks SET id = {}", id(9)));
+
+    let ended = |event: &String| event.contains("task.deleted") && event.contains(id(2).trim_matches('\''));
+    let outbox = db.outbox().await;
+    assert!(!outbox.is_empty() && !outbox.iter().any(ended), "{outbox:#?}");
+    assert_eq!(db.texts("SELECT id::text FROM tasks").await, [id(2).trim_matches('\'')]);
+}
+
+/// From now on the triggers can't read the platform's tables.
+pub(crate) fn hide_tables(db: &Database) {
+    db.run(
+        "DO $$ BEGIN CREATE ROLE blind; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         GRANT USAGE ON SCHEMA torale_admin_source TO blind;
+         GRANT ALL ON ALL TABLES IN SCHEMA torale_admin_source TO blind;
+         GRANT CREATE ON SCHEMA torale_admin_source TO blind; ALTER FUNCTION torale_admin_source.capture() OWNER TO blind",
+    );
+}
+
 /// The schema's owner may not read the table: what is in it in the end, only a backfill can say.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_was_changed_again_in_a_table_that_can_not_be_read_is_noted() {
     let Some(db) = Database::installed(NEW) else { return };
-    db.run(
-        "CREATE ROLE blind; GRANT USAGE ON SCHEMA torale_admin_source TO blind;
-         GRANT ALL ON ALL TABLES IN SCHEMA torale_admin_source TO blind;
-         GRANT CREATE ON SCHEMA torale_admin_source TO blind; ALTER FUNCTION torale_admin_source.capture() OWNER TO blind",
-    );
+    hide_tables(&db);
     let lower = "UPDATE users SET email = lower(email) WHERE id = NEW.id AND email <> lower(email)";
     db.run(&trigger("users", "INSERT OR UPDATE", lower));
 
@@ -286,6 +314,27 @@ async fn a_row_that_was_changed_again_in_a_table_that_can_not_be_read_is_noted()
     db.run("SELECT torale_admin_source.settle_failures()");
     let all = [db.outbox().await, db.backfilled("users").await].concat();
     assert_eq!(latest(&all, email), ["b@example.org"]);
+}
+
+/// The event that it is gone comes after that of the row that a trigger has put back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_deleted_from_a_table_that_can_not_be_read_is_noted_as_well() {
+    let Some(db) = Database::installed(NEW) else { return };
+    hide_tables(&db);
+    db.run("INSERT INTO users (clerk_user_id, email) VALUES ('c1', 'a@example.org')");
+    let back = "INSERT INTO users (id, clerk_user_id, email) VALUES (OLD.id, OLD.clerk_user_id, OLD.email)";
+    db.run(&trigger("users", "DELETE", back));
+    db.clear();
+
+    db.run("DELETE FROM users");
+
+    let noted =
+        "SELECT concat_ws(' ', operation, unrecorded) FROM torale_admin_source.failures f JOIN users u
+        ON u.id::text = f.key";
+    assert_eq!(db.texts(noted).await, ["DELETE state"]);
+    db.run("SELECT torale_admin_source.settle_failures()");
+    let all = [db.outbox().await, db.backfilled("users").await].concat();
+    assert_eq!(latest(&all, activity), ["user.reactivated"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

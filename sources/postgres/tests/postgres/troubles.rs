@@ -2,6 +2,7 @@
 
 use crate::ages::TODAY;
 use crate::backfill::{collect, dry_run};
+use crate::changes::{hide_tables, trigger};
 use crate::endpoints::{self, compare, expectations};
 use crate::histories::Answers;
 use crate::platform::{NEW, OLD, id};
@@ -141,11 +142,75 @@ async fn json_that_jsonb_refuses_spoils_its_own_row_only() {
             "task.updated name=a! search_query=a!",
             "task.updated name=c! search_query=q",
             "task.deleted",
+            "task.deleted",
         ]
     );
     let noted = "SELECT concat_ws(' ', operation, right(key, 1), unrecorded, left(reason, 5))
         FROM torale_admin_source.failures ORDER BY id";
-    assert_eq!(db.texts(noted).await, ["INSERT 2 row 22P05", "UPDATE 2 row 22P05", "DELETE 2 22P05"]);
+    assert_eq!(db.texts(noted).await, ["INSERT 2 row 22P05", "UPDATE 2 state 22P05"]);
+}
+
+/// The user would stay deactivated for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn json_that_jsonb_refuses_in_a_column_that_no_event_reads_spoils_nothing() {
+    let Some(db) = Database::installed(&format!("{NEW}; ALTER TABLE users ADD COLUMN prefs json")) else {
+        return;
+    };
+
+    db.run("INSERT INTO users (clerk_user_id, email, prefs) VALUES ('c1', 'a@example.org', '\"\\u0000\"')");
+    db.run("UPDATE users SET is_active = false");
+    db.run("UPDATE users SET is_active = true");
+    db.run("DELETE FROM users");
+
+    let ended = "user.deactivated by=platform reason=the row was deleted";
+    assert_eq!(
+        db.facts().await,
+        ["user.created email=a@example.org", "user.deactivated", "user.reactivated", ended]
+    );
+    assert_eq!(db.failures().await, [""; 0]);
+}
+
+/// Whether the state has changed, only the row that can't be read says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_a_row_that_jsonb_refused_before_or_after_a_change_is_said_by_a_backfill() {
+    let Some(db) = Database::installed(OLD) else { return };
+    let one = id(1);
+    db.run(&format!(
+        "INSERT INTO users (id, clerk_user_id, email) VALUES ({one}, 'c1', 'a@example.org');
+         INSERT INTO tasks (id, user_id, name, is_active) VALUES ({one}, {one}, 'a', false)"
+    ));
+
+    db.run("UPDATE tasks SET is_active = true, config = '\"\\u0000\"'");
+    assert_eq!(settle(&db).await, ["1"]);
+    db.run("UPDATE tasks SET config = NULL");
+    assert_eq!(settle(&db).await, ["1"]);
+
+    let said = db.backfilled("tasks").await;
+    assert_eq!(said.iter().filter(|event| event.contains("task.resumed")).count(), 1, "{said:#?}");
+}
+
+/// A time that can't be read is no reason to keep a task that is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_row_with_a_time_that_can_not_be_read_is_said() {
+    let platform = NEW.replace("created_at timestamptz", "created_at text");
+    let Some(db) = Database::installed(&platform) else { return };
+    let one = id(1);
+    db.run(&format!(
+        "INSERT INTO users (id, clerk_user_id, email) VALUES ({one}, 'c1', 'a@example.org');
+         INSERT INTO tasks (id, user_id, name) VALUES ({one}, {one}, 'a');
+         INSERT INTO api_keys (user_id, key_prefix, key_hash) VALUES ({one}, 'sk_', repeat('0', 64));
+         UPDATE users SET created_at = 'never'; UPDATE tasks SET created_at = 'never';
+         UPDATE api_keys SET created_at = 'never'; DELETE FROM torale_admin_source.failures"
+    ));
+    db.clear();
+
+    db.run("DELETE FROM users");
+
+    let mut facts = db.facts().await;
+    facts.sort();
+    let ended = "user.deactivated by=platform reason=the row was deleted";
+    assert_eq!(facts, ["api_key.revoked", "task.deleted", ended]);
+    assert_eq!(db.failures().await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -323,10 +388,72 @@ async fn triggers_that_would_take_too_long_note_the_rest_and_do_not_fail_the_sta
 
 /// From now on no trigger has time to record a row, and time enough to note all.
 fn leave_no_time(db: &Database) {
-    db.run(
+    limit_time(db, "CASE WHEN of_all < 0.9 THEN '-infinity' ELSE 'infinity' END");
+}
+
+/// From now on a trigger has this much time, as an expression of SQL.
+fn limit_time(db: &Database, until: &str) {
+    db.run(&format!(
         "CREATE OR REPLACE FUNCTION torale_admin_source.time_to_stop(began timestamptz, of_all float8, of_own float8)
-         RETURNS timestamptz LANGUAGE sql AS $$ SELECT CASE WHEN of_all < 0.9 THEN '-infinity' ELSE 'infinity' END::timestamptz $$",
-    );
+         RETURNS timestamptz LANGUAGE sql AS $$ SELECT ({until})::timestamptz $$",
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_changes_nothing_is_no_note_though_no_time_is_left() {
+    let Some(db) = Database::installed(NEW) else { return };
+    limit_time(&db, "'-infinity'");
+
+    let nothing =
+        "UPDATE users SET email = 'a'; DELETE FROM users; INSERT INTO users (email) SELECT 'a' WHERE false";
+    db.run(nothing);
+
+    assert_eq!(db.failures().await, [""; 0]);
+}
+
+/// A query that is put together is planned for each statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_inside_a_trigger_is_recorded_without_a_query_that_is_put_together() {
+    let Some(db) = Database::installed(NEW) else { return };
+    let one = id(1);
+    db.run(&format!(
+        "INSERT INTO users (id, clerk_user_id, email) VALUES ({one}, 'c1', 'a@example.org');
+         INSERT INTO tasks (user_id, name) VALUES ({one}, 'a@example.org'); ALTER FUNCTION torale_admin_source.rows_of RENAME TO gone"
+    ));
+    let rename = "UPDATE tasks SET name = NEW.email WHERE user_id = NEW.id AND name <> NEW.email";
+    db.run(&trigger("users", "UPDATE", rename));
+    db.clear();
+
+    db.run("UPDATE users SET first_name = 'A'");
+    db.run("UPDATE users SET email = 'b'");
+    db.run("UPDATE users SET first_name = 'B'");
+
+    assert_eq!(db.facts().await, ["task.updated name=b search_query=b", "user.updated email=b"]);
+    assert_eq!(db.failures().await, [""; 0]);
+}
+
+/// A subtransaction for each would take a transaction id for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_can_not_be_seen_in_the_end_are_noted_together_and_while_there_is_time() {
+    let Some(db) = Database::installed(NEW) else { return };
+    hide_tables(&db);
+    let nested = |change: &str| {
+        db.run(&format!("BEGIN; SET LOCAL torale_source.nested_users = 'on'; {change}; COMMIT"));
+    };
+
+    nested("INSERT INTO users (clerk_user_id, email) SELECT 'c' || i, i FROM generate_series(1, 100) i");
+    nested("UPDATE users SET email = email || '@example.org'");
+    let noted = "SELECT concat_ws(' ', operation, unrecorded, count(DISTINCT key), count(DISTINCT xmin::text), left(min(reason), 5))
+        FROM torale_admin_source.failures GROUP BY operation, unrecorded ORDER BY 1";
+    let rows = db.texts(noted).await;
+    limit_time(&db, "'-infinity'");
+    db.run("DELETE FROM torale_admin_source.failures");
+    nested("UPDATE users SET email = 'x' || email");
+
+    assert_eq!(rows, ["INSERT state 100 1 42501", "UPDATE state 100 1 42501"]);
+    let late = "users UPDATE 57014 the statement_timeout left no time to note every row";
+    assert_eq!(db.failures().await, [late]);
+    assert_eq!(db.facts().await, [""; 0]);
 }
 
 /// Of two updates without `updated_at` the second is not recorded. A backfill would date it like the first, and chance
