@@ -259,10 +259,12 @@ fn template_refuses_values_that_were_cut_off_at_a_blank() {
     let pem = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n";
 
     for parameter in ["ClerkJwtKey", "PostgresCertificates"] {
-        for whole in ["", pem, &pem.replace('\n', r"\n"), &pem.repeat(2)] {
+        // OpenSSL writes what a certificate says, or its attributes, before it.
+        let explained = format!("Bag Attributes\n    friendlyName: db\n{pem}");
+        for whole in ["", pem, &pem.replace('\n', r"\n"), &pem.repeat(2), &explained] {
             assert!(accepts(&template, parameter, whole), "{parameter}: {whole}");
         }
-        for part in ["-----BEGIN", "-----BEGIN PUBLIC KEY-----\nMIIB", "clerk.pem"] {
+        for part in ["-----BEGIN", "-----BEGIN PUBLIC KEY-----\nMIIB", "clerk.pem", "Bag"] {
             assert!(!accepts(&template, parameter, part), "{parameter}: {part}");
         }
     }
