@@ -41,7 +41,7 @@ const RESERVE: Duration = Duration::from_secs(1);
 /// paused.
 const LAST_CALL: Duration = COMMAND_TIMEOUT.saturating_add(QUEUE_TIMEOUT);
 /// Where among its schedules each delivery of a command begins, in parts of 2^32, times the number of the deliveries
-/// before it: the golden ratio, by which any number of deliveries begin far from each other, whatever a delivery reaches.
+/// before it: the golden ratio, by which any number of deliveries begin far from each other.
 const TURN: u32 = 0x9e37_79b9;
 
 /// What all invocations of an instance share.

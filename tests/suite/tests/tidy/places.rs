@@ -201,7 +201,6 @@ fn texts_are_printed_in_one_place_for_each_kind_of_program() {
         // Log lines and metrics are JSON.
         "shared/platform/src/logging.rs",
         "shared/platform/src/metrics.rs",
-        "tools/src/audit_verify.rs",
         "tools/src/terminal.rs",
     ];
     assert_eq!(found, BTreeSet::from(expected));
