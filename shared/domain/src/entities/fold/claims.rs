@@ -6,8 +6,8 @@ use crate::values::ids::{ApiKeyHash, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The most hashes, and the most users, of an API key. A key with more is refused for ever: what one event changes of the
-/// projections must fit into one transaction.
+/// The most hashes, and the most users, of an API key. A key with more is refused for ever: what one event changes of
+/// the projections must fit into one transaction.
 pub const MAX_KEY_CLAIMS: usize = 16;
 
 /// All hashes and users that events gave an API key: almost always one of each. Of more than [`MAX_KEY_CLAIMS`] the
