@@ -281,7 +281,7 @@ impl Delivery {
     fn first_of(self, schedules: usize) -> usize {
         let (turned, schedules) =
             (self.number.saturating_sub(1).wrapping_mul(TURN), u32::try_from(schedules));
-        let first = u64::from(turned) * u64::from(schedules.unwrap_or(u32::MAX)) >> 32;
+        let first = (u64::from(turned) * u64::from(schedules.unwrap_or(u32::MAX))) >> 32;
         usize::try_from(first).unwrap_or(0)
     }
 }
