@@ -5,8 +5,8 @@
 //! It runs after the commit, and for events without effect too. So of two concurrent writers one always finds the
 //! other's: either the outbox relay finds the resource, which was written before the relay read it, or this finds the
 //! deactivation, which was written before the resource was. That holds for a deactivation by a link as well, whose own
-//! transaction puts the outbox entry. The links of the batch come first all the same, as far as half of the time allows:
-//! one may make the user active again.
+//! transaction puts the outbox entry. The links of the batch come first all the same, as far as half of the time
+//! allows: one may make the user active again.
 //!
 //! The entry is written under the condition that the user is as they were read, and with a mark in a note that whoever
 //! reactivates the user compares. So of an entry and a reactivation at the same moment one always notices the other.
