@@ -35,8 +35,8 @@ pub enum TemporalError {
 }
 
 impl TemporalError {
-    /// Whether Temporal did not answer, or answered that it is unavailable. Any other answer came over a connection that
-    /// works.
+    /// Whether Temporal did not answer, or answered that it is unavailable. Any other answer came over a connection
+    /// that works.
     pub const fn is_unanswered(&self) -> bool {
         match self {
             Self::TimedOut | Self::Unreachable(_) => true,

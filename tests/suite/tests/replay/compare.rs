@@ -210,8 +210,8 @@ async fn repair_sets_an_entity_back_to_what_a_damaged_log_says_only_on_demand() 
     }
 }
 
-/// An entity that is gone, empty or cannot be read shows nothing that the log lacks. It is repaired, unless the log cannot be
-/// read either: then it may have had an event more.
+/// An entity that is gone, empty or cannot be read shows nothing that the log lacks. It is repaired, unless the log
+/// cannot be read either: then it may have had an event more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repair_of_an_entity_that_shows_nothing_needs_a_log_that_can_be_read() {
     let key = Key::stored(format!("k#{ADMIN_KEY_ID}"), "e".to_owned());
