@@ -396,11 +396,13 @@ begin
   if doubtful then
     begin
       -- Without the subtransaction of `note_unrecorded`, which would be one for each row.
-      if tg_op = 'DELETE' then -- after the event that says that the row is gone, so that a backfill wins if it is back
+      if tg_op = 'DELETE' then
+        -- After the event that says that the user is gone, so that a backfill wins if they are back. Others are gone
+        -- for ever.
         insert into failures (relation, operation, key, unrecorded, at, reason)
         select relation, tg_op, o.id::text, 'state', clock_timestamp(),
           '42501 a trigger may have put the row back, and the table can''t be read'
-        from old_rows o where clock_timestamp() < give_up;
+        from old_rows o where relation = 'users' and clock_timestamp() < give_up;
       else
         insert into failures (relation, operation, key, unrecorded, at, reason)
         select relation, tg_op, n.id::text, 'state', clock_timestamp(),

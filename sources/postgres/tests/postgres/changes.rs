@@ -337,6 +337,21 @@ async fn a_row_that_is_deleted_from_a_table_that_can_not_be_read_is_noted_as_wel
     assert_eq!(latest(&all, activity), ["user.reactivated"]);
 }
 
+/// A task is gone for ever even if it comes back, so there is nothing to settle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_deleted_from_a_table_that_can_not_be_read_is_not_noted() {
+    let Some(db) = Database::installed(NEW) else { return };
+    hide_tables(&db);
+    db.run(&trigger("tasks", "INSERT", "UPDATE tasks SET name = 'again' WHERE id = NEW.id"));
+
+    db.run(&format!("BEGIN; {} DELETE FROM tasks; COMMIT;", rows()));
+
+    let noted = "SELECT concat_ws(' ', relation, operation) FROM torale_admin_source.failures";
+    let noted = db.texts(noted).await;
+    assert!(noted.contains(&"tasks INSERT".to_owned()), "{noted:?}");
+    assert!(!noted.contains(&"tasks DELETE".to_owned()), "{noted:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_takes_its_events_with_it() {
     let Some(db) = Database::installed(NEW) else { return };
