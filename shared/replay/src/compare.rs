@@ -222,7 +222,8 @@ impl Replay {
             if comparison.differences.is_empty() {
                 break;
             }
-            if let Some(one) = self.may_set_back(generation, &comparison).await?.filter(|_| !delete) {
+            let doubtful = if delete { None } else { self.may_set_back(generation, &comparison).await? };
+            if let Some(one) = doubtful {
                 let text = format!(
                     "the log may have lost events of {}, among others; {repaired} items were repaired",
                     one.key.pk

@@ -1,5 +1,6 @@
 /** Whether it is said that the API does not answer. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { freshModules, freshSession } from "./fresh";
 
 type Client = typeof import("../../src/api/client");
 
@@ -12,28 +13,19 @@ let statuses: Record<string, number>;
 let durations: Record<string, number>;
 
 beforeEach(async () => {
-  vi.resetModules();
-  vi.useFakeTimers({ now: Date.parse("2026-11-28T09:00:00Z") });
-  vi.stubGlobal("document", { baseURI: "https://console.example/" });
-  vi.stubGlobal("fetch", async (to: URL) => {
+  freshModules(async (to) => {
     const path = to.pathname.slice(1);
     await new Promise((done) => setTimeout(done, durations[path] ?? 100));
     const status = statuses[path] ?? 200;
     if (status === 0) throw new TypeError("Failed to fetch");
     return new Response("{}", { status });
-  });
+  }, new Date("2026-11-28T09:00:00Z"));
   statuses = {};
   durations = {};
   client = await import("../../src/api/client");
-  const session = await import("../../src/session");
-  session.begin({ key: "sk_first" });
-  end = () => session.end(null);
+  end = await freshSession();
 });
-afterEach(() => {
-  end();
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+afterEach(() => end());
 
 const pass = (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000);
 

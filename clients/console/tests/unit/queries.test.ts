@@ -1,6 +1,7 @@
 /** What is read in several requests: the failures of a bar of a chart, and figures by minute. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Range } from "../../src/range";
+import { freshModules, freshSession } from "./fresh";
 
 type Queries = typeof import("../../src/api/queries");
 
@@ -15,10 +16,7 @@ let answers: Record<string, unknown>;
 let ahead: number;
 
 beforeEach(async () => {
-  vi.resetModules();
-  vi.useFakeTimers();
-  vi.stubGlobal("document", { baseURI: "https://console.example/" });
-  vi.stubGlobal("fetch", async ({ pathname, search }: URL, { signal }: RequestInit) => {
+  freshModules(async ({ pathname, search }, { signal }) => {
     sent.push(pathname + search);
     await Promise.resolve();
     signal?.throwIfAborted();
@@ -28,15 +26,9 @@ beforeEach(async () => {
   });
   [sent, answers, ahead] = [[], {}, 0];
   queries = await import("../../src/api/queries");
-  const session = await import("../../src/session");
-  session.begin({ key: "sk_first" });
-  end = () => session.end(null);
+  end = await freshSession();
 });
-afterEach(() => {
-  end();
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+afterEach(() => end());
 
 const FAILURES: Range = { from: new Date("2026-11-28T12:00:00Z"), to: new Date("2026-11-28T13:00:00Z") };
 const NO_FILTER = { error_type: undefined, task_id: undefined };

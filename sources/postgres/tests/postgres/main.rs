@@ -19,4 +19,5 @@ mod platform;
 mod pooling;
 mod relaying;
 mod server;
+mod settling;
 mod troubles;

@@ -139,6 +139,11 @@ impl Database {
         rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_else(|| "null".to_owned())).collect()
     }
 
+    /// Settles failures: how many changes were dated.
+    pub(crate) async fn settle(&self) -> Vec<String> {
+        self.texts("SELECT torale_admin_source.settle_failures()::text").await
+    }
+
     /// The events in the outbox, in the order in which they were written. The intake takes each of them.
     pub(crate) async fn outbox(&self) -> Vec<String> {
         let events = self.texts("SELECT event FROM torale_admin_source.outbox ORDER BY id").await;
