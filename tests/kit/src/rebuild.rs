@@ -17,8 +17,13 @@ pub fn items(messages: &[String], received_at: Option<Timestamp>) -> BTreeMap<St
 
 /// The items.
 pub fn built(messages: &[String], received_at: Option<Timestamp>) -> Vec<Item> {
+    folded(messages.iter().filter_map(|body| events::parse(body, received_at).ok()))
+}
+
+/// The items of these events.
+pub fn folded(events: impl IntoIterator<Item = ReceivedMessage>) -> Vec<Item> {
     let mut states: BTreeMap<EntityKey, State> = BTreeMap::new();
-    for message in messages.iter().filter_map(|body| events::parse(body, received_at).ok()) {
+    for message in events {
         if let ReceivedMessage::Known(event) = message {
             states.entry(event.entity()).or_default().fold(*event);
         }

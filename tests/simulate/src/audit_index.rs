@@ -5,8 +5,8 @@ use crate::damage::{Items, by_key, differing};
 use crate::faults;
 use crate::installation::Installation;
 use crate::interrupted::{Interruptions, interrupt};
+use torale_domain::audit::AuditRecord;
 use torale_domain::audit::facets::index_writes;
-use torale_domain::audit::{AuditRecord, ChainedRecord};
 use torale_domain::storage::item::{Item, Value};
 use torale_domain::storage::keys::{self, AUDIT_INDEX_TABLE};
 use torale_domain::storage::write::Action;
@@ -38,9 +38,8 @@ fn indexed(records: &[AuditRecord]) -> Result<Items, String> {
 ///
 /// # Errors
 /// If it is not.
-pub fn check(trail: &[Item], index: Vec<Item>) -> Result<(), String> {
-    let records: Vec<_> = trail.iter().filter_map(ChainedRecord::load).map(|link| link.record).collect();
-    let differ = differing(&by_key(index), &indexed(&records)?);
+pub fn check(records: &[AuditRecord], index: Vec<Item>) -> Result<(), String> {
+    let differ = differing(&by_key(index), &indexed(records)?);
     match differ.is_empty() {
         true => Ok(()),
         false => Err(format!("the audit index is not that of the trail: {differ:?}")),

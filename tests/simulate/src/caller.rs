@@ -39,6 +39,8 @@ use users::Users;
 const DEACTIVATE: &str = "deactivate";
 const REACTIVATE: &str = "reactivate";
 const READ: &str = "read";
+/// The longest pause between requests that follow each other.
+const SHORT_PAUSE_MS: u64 = 50;
 /// The longest life of a function that dies amid a request.
 const LIFE: Duration = Duration::from_millis(300);
 
@@ -143,7 +145,9 @@ async fn call_alone(
     let mut app = instance(world, &reads, number, world.limits);
     let (requests, pause) = theme.requests();
     for _ in 0..fastrand::u32(..=requests.div_ceil(u32::try_from(callers).unwrap_or(1))) {
-        sleep(Duration::from_millis(fastrand::u64(..pause))).await;
+        // Often right after the one before, so that callers are in each other's way.
+        let longest = if fastrand::u8(..4) == 0 { SHORT_PAUSE_MS } else { pause };
+        sleep(Duration::from_millis(fastrand::u64(..longest))).await;
         let (name, user, request) = random_request(world.administrators, users);
         trace::note(|| format!("caller: {name} {user}"));
         let sent = SentRequest::note(name, user, caller, &mut answered.borrow_mut());

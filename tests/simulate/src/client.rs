@@ -97,14 +97,16 @@ impl Client {
         T: Send + 'static,
         S: Fn() -> BoxFuture<'static, T> + Send + Sync + 'static,
     {
-        let serve = Arc::new(serve);
         faults::count(name, None);
         let process = &self.process;
         trace::note(|| format!("{process}: {name} {}", detail()));
         let mut hasher = DefaultHasher::new();
         (name, process).hash(&mut hasher);
         trace::digest(hasher.finish());
-        let answer = all_attempts(name, limits, &serve).await;
+        let answer = match faults::are_calls_instant() {
+            true => Ok(serve().await),
+            false => all_attempts(name, limits, &Arc::new(serve)).await,
+        };
         if answer.is_err() {
             trace::note(|| format!("{process}: {name} failed"));
         }

@@ -15,7 +15,7 @@ const SKEW: i64 = 5_000;
 const JUMPS: usize = 3;
 const JUMPS_WITHIN: [i64; 3] = [20_000, 300_000, 3_600_000];
 /// How many clocks there are.
-const COUNT: usize = 13;
+const COUNT: usize = 16;
 
 /// How far a clock is off.
 #[derive(Debug, Default)]
@@ -76,14 +76,14 @@ pub const CONSUMERS: [Clock; 3] = [|| time(0), || time(1), || time(2)];
 pub const OPERATORS: [Clock; 2] = [|| time(3), || time(4)];
 /// The clocks of the administrators' instances of the endpoints.
 pub const CALLERS: [Clock; 3] = [|| time(5), || time(6), || time(7)];
-/// The clock of the command executor.
-pub const EXECUTOR: Clock = || time(8);
+/// The clocks of the command executors.
+pub const EXECUTORS: [Clock; 2] = [|| time(8), || time(13)];
 /// The clock of the function for webhooks.
 pub const WEBHOOK: Clock = || time(9);
-/// The clock of the sealing job.
-pub const SEALER: Clock = || time(10);
-/// The clock of the relay.
-pub const RELAY: Clock = || time(11);
+/// The clocks of the runs of the sealing job.
+pub const SEALERS: [Clock; 2] = [|| time(10), || time(14)];
+/// The clocks of the relays: of the one that the stream of the control table wakes, and of the one that is scheduled.
+pub const RELAYS: [Clock; 2] = [|| time(11), || time(15)];
 /// The clock of Clerk.
 pub const CLERK: Clock = || time(12);
 

@@ -17,8 +17,7 @@ use torale_domain::storage::read::Range;
 use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_platform::store::GenerationPointer;
 
-/// How the types of the events of users begin, and that of the events that reactivate users.
-const USER_EVENTS: &str = "ai.torale.user.";
+/// The type of the events that reactivate users.
 const REACTIVATED: &str = "ai.torale.user.reactivated";
 
 fn text(error: impl ToString) -> String {
@@ -122,12 +121,16 @@ fn entity(tables: &Tables, table: &str, key: &Key) -> Result<Entity, String> {
     Entity::load(tables.get(table, key, AsOf::NOW).map_err(text)?.as_ref()).map_err(text)
 }
 
-/// The users whom events of the log are about.
+/// The users whom events of the log name, and those in whose place an identity stands.
 fn users(logged: &[Value]) -> BTreeSet<UserId> {
-    let is_of_user =
-        |event: &&Value| event["type"].as_str().is_some_and(|name| name.starts_with(USER_EVENTS));
-    let events = logged.iter().filter(is_of_user);
-    events.filter_map(|event| event["data"]["user_id"].as_str().and_then(UserId::parse)).collect()
+    let field = |event: &Value, name: &str| event["data"][name].as_str().map(str::to_owned);
+    let named = |event: &Value| {
+        let ids =
+            ["user_id", "external_id"].into_iter().filter_map(|name| UserId::parse(&field(event, name)?));
+        let login = field(event, "clerk_user_id").and_then(|login| ClerkUserId::parse(&login));
+        ids.chain(login.map(|login| linkage::derived(&login))).collect::<Vec<_>>()
+    };
+    logged.iter().flat_map(named).collect()
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ impl Installation {
     /// One with these tables and administrators.
     pub fn new(tables: Tables, administrators: &'static [Administrator]) -> Self {
         let changed = Arc::new(Notify::new());
+        let tables = if faults::may_happen(Fault::StaleRead) { tables } else { tables.always_read_now() };
         Self {
             tables: SharedTables::new(tables.with_stream(Arc::clone(&changed))),
             events: Queue::new(QueueKind::Events, Arc::clone(&changed)),

@@ -30,6 +30,8 @@ const START_MS: u64 = 20;
 /// How often the relay and the sealing job run, and how soon the stream of the control table wakes the relay.
 const SCHEDULE_MS: u64 = 60_000;
 const STREAM_MS: u64 = 2_000;
+/// The longest pause of the sealing job after it has failed again and again.
+const LONGEST_PAUSE_MS: u64 = 30 * SCHEDULE_MS;
 /// The longest life of a process that dies amid its work.
 const LIFE: Duration = Duration::from_millis(200);
 const LONG_LIFE: Duration = Duration::from_secs(2);
@@ -77,10 +79,11 @@ fn note(name: &str, batch: &[QueueMessage]) {
     });
 }
 
-/// The relay of the outbox: when an entry is written, and now and then.
-pub async fn relay(world: &Installation) {
+/// A relay of the outbox: the first when an entry is written, and sometimes late, the second by its schedule. They may
+/// run at once.
+pub async fn relay(world: &Installation, number: usize, clock: Clock) {
     let due = || {
-        let longest = if fastrand::u8(..4) == 0 { SCHEDULE_MS } else { STREAM_MS };
+        let longest = if number > 0 || fastrand::u8(..4) == 0 { SCHEDULE_MS } else { STREAM_MS };
         let pause = Duration::from_millis(fastrand::u64(..longest));
         world.has_outbox_entries().then(|| Instant::now() + pause)
     };
@@ -89,15 +92,26 @@ pub async fn relay(world: &Installation) {
             (world.tables.store("relay"), Usage::default(), Generations::default());
         let (commands, events) = (world.commands.client("relay"), world.events.client("relay"));
         let relay = Relay::new(&store, &generations, &commands, &usage).with_events(&events);
-        let run = relay.run(clocks::RELAY, Instant::now() + RELAY_TIME);
+        let run = relay.run(clock, Instant::now() + RELAY_TIME);
         if let Some(report) = mortal("relay", LIFE, run).await {
             trace::note(|| format!("relay: {report:?}"));
         }
     }
 }
 
-/// The command executor.
-pub async fn execute(world: &Installation) {
+/// A command executor. What it has learned of Temporal it forgets when it dies.
+pub async fn execute(world: &Installation, clock: Clock) {
+    let start_executor = || Executor {
+        clerk: world.outside.client("executor"),
+        temporal: world.outside.client("executor"),
+        temporal_rest: TemporalRest::default(),
+        events: world.events.client("executor"),
+        forward: None,
+        handled: Command::KINDS.to_vec(),
+        schedules: SchedulePattern::parse(SCHEDULES).expect("a pattern"),
+        clock,
+    };
+    let mut executor = start_executor();
     while world.wait(|| world.commands.next()).await {
         pause(START_MS).await;
         let batch = world.commands.receive(COMMANDS);
@@ -105,18 +119,11 @@ pub async fn execute(world: &Installation) {
             continue;
         }
         note("executor", &batch);
-        let executor = Executor {
-            clerk: world.outside.client("executor"),
-            temporal: world.outside.client("executor"),
-            temporal_rest: TemporalRest::default(),
-            events: world.events.client("executor"),
-            forward: None,
-            handled: Command::KINDS.to_vec(),
-            schedules: SchedulePattern::parse(SCHEDULES).expect("a pattern"),
-            clock: clocks::EXECUTOR,
-        };
         let executing = executor.execute_all(&batch, Instant::now() + COMMANDS_TIME);
-        let Some(outcomes) = mortal("executor", LONG_LIFE, executing).await else { continue };
+        let Some(outcomes) = mortal("executor", LONG_LIFE, executing).await else {
+            executor = start_executor();
+            continue;
+        };
         let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err());
         let failed: Vec<String> = failed.map(|(message, _)| message.id.clone()).collect();
         trace::note(|| format!("executor: {failed:?} failed"));
@@ -124,11 +131,11 @@ pub async fn execute(world: &Installation) {
     }
 }
 
-/// The sealing job, while somebody makes requests.
-pub async fn seal_now_and_then(world: &Installation) {
-    for _ in 0..fastrand::u32(..4) {
-        sleep(Duration::from_millis(fastrand::u64(..SCHEDULE_MS))).await;
-        run_sealer(world).await;
+/// The sealing job, while somebody makes requests. A run may begin before the one before it has ended.
+pub async fn seal_now_and_then(world: &Installation, clock: Clock) {
+    for _ in 0..fastrand::u32(..3) {
+        pause(SCHEDULE_MS).await;
+        run_sealer(world, clock).await;
     }
 }
 
@@ -136,14 +143,17 @@ pub async fn seal_now_and_then(world: &Installation) {
 /// fail covers the rest.
 pub async fn seal_the_rest(world: &Installation) {
     sleep(Duration::from_millis(2 * MAX_RECORD_DELAY.unsigned_abs())).await;
-    while !run_sealer(world).await {
-        sleep(Duration::from_millis(fastrand::u64(..SCHEDULE_MS))).await;
+    let mut longest_ms = SCHEDULE_MS;
+    while !run_sealer(world, clocks::SEALERS[0]).await {
+        pause(longest_ms).await;
+        // An outage may last for hours, in which one run is like the other.
+        longest_ms = (2 * longest_ms).min(LONGEST_PAUSE_MS);
     }
 }
 
 /// One run. False if it fails, or dies.
-async fn run_sealer(world: &Installation) -> bool {
-    let run = seal(world, clocks::SEALER);
+async fn run_sealer(world: &Installation, clock: Clock) -> bool {
+    let run = seal(world, clock);
     let Some(sealed) = mortal("sealer", LIFE, run).await else { return false };
     trace::note(|| format!("sealer: {sealed:?}"));
     faults::count(if sealed.is_ok() { "sealed" } else { "not sealed" }, None);

@@ -19,6 +19,7 @@
 //! | [`damage`] | damages projections, and has them verified and repaired |
 //! | [`restoring`], [`trail`] | damages the other tables, and restores them from a copy; the audit trail, and has it verified |
 //! | [`audit_index`] | what the index of the audit trail must be, and loses and rebuilds it |
+//! | [`audited`] | what must hold of the audit trail |
 //! | [`interrupted`] | interrupts what an operator calls, and lets calls fail meanwhile |
 //! | [`tables`], [`network`] | DynamoDB's rules, in memory; the calls of a process on them |
 //! | [`queue`] | SQS's rules, in memory |
@@ -34,6 +35,7 @@
 
 pub mod administrators;
 pub mod audit_index;
+pub mod audited;
 pub mod caller;
 pub mod check;
 pub mod client;

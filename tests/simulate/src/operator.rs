@@ -2,7 +2,7 @@
 
 use crate::faults::{self, Fault};
 use crate::network::SharedTables;
-use crate::tables::AsOf;
+use crate::tables::{AsOf, NO_TABLE};
 use crate::trace;
 use std::collections::BTreeSet;
 use tokio::time::{Duration, sleep, timeout};
@@ -72,9 +72,11 @@ pub async fn operate(tables: &SharedTables, clock: Clock, memory: usize) {
 
 /// Whether something outside can be the cause: the store does not answer, others are at work, or the request does not
 /// fit the present state.
-pub const fn may_happen(error: &ReplayError) -> bool {
+pub fn may_happen(error: &ReplayError) -> bool {
     match error {
-        ReplayError::Store(StoreError::Unavailable(_) | StoreError::Refused(_))
+        // Another operator has dropped the generation. Any other request that is refused is a defect.
+        ReplayError::Store(StoreError::Refused(why)) => why.starts_with(NO_TABLE),
+        ReplayError::Store(StoreError::Unavailable(_))
         | ReplayError::Refused(_)
         | ReplayError::TakenOver
         | ReplayError::NotFolded(_) => true,

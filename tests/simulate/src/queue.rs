@@ -16,9 +16,12 @@ use torale_platform::queue::calls::{BatchAnswer, MessageFailure, QueueCall, Queu
 use torale_platform::queue::{MessageQueue, QueueError};
 use torale_platform::sqs::QueueMessage;
 
-/// How late a message is delivered at most, in seconds: an hour, and sometimes two days.
+/// How late a message is delivered at most, in seconds: an hour, and in some schedules two days. Days cost the time that
+/// it takes to read an empty log.
 const LATE_S: u64 = 3600;
 const VERY_LATE_S: u64 = 2 * 86_400;
+/// How soon a message that was received may be received once more, in milliseconds.
+const TWICE_MS: u64 = 500;
 
 /// The most messages of a batch.
 const BATCH: usize = 10;
@@ -43,6 +46,8 @@ pub struct Queue {
     kind: QueueKind,
     /// A message that was received so often goes to the dead letters.
     most_receives: u32,
+    /// How late a message is at most, in seconds.
+    latest_s: u64,
 }
 
 /// Which queue it is.
@@ -168,7 +173,8 @@ impl Queue {
             true => fastrand::u32(FEW_RECEIVES..=[FEW_RECEIVES + 2, MANY_RECEIVES][fastrand::usize(..2)]),
             false => kind.most_receives(),
         };
-        Self { messages: Arc::default(), changed, kind, most_receives }
+        let latest_s = if fastrand::u8(..4) == 0 { VERY_LATE_S } else { LATE_S };
+        Self { messages: Arc::default(), changed, kind, most_receives, latest_s }
     }
 
     fn lock(&self) -> MutexGuard<'_, Messages> {
@@ -184,7 +190,7 @@ impl Queue {
     pub fn push(&self, body: String) {
         let mut late = Duration::from_millis(fastrand::u64(..2000));
         if faults::happens(Fault::LateMessage, "deliver") {
-            late = delay();
+            late = self.delay();
         }
         let mut messages = self.lock();
         messages.taken.push(body.clone());
@@ -216,7 +222,11 @@ impl Queue {
         for message in messages.waiting.iter_mut().filter(|message| message.visible <= now).take(most) {
             faults::count("deliver", None);
             message.received += 1;
-            message.visible = now + self.kind.visibility();
+            // Though it is hidden, another process may receive it at the same time.
+            let twice = faults::happens(Fault::Duplicate, "receive");
+            let hidden =
+                if twice { Duration::from_millis(fastrand::u64(..TWICE_MS)) } else { self.kind.visibility() };
+            message.visible = now + hidden;
             received.push(QueueMessage {
                 id: message.id.to_string(),
                 body: message.body.clone(),
@@ -246,11 +256,21 @@ impl Queue {
             }
             let again = faults::happens(Fault::Duplicate, "deliver");
             if again {
-                message.visible = now + delay();
+                message.visible = now + self.delay();
             }
             again
         });
         self.changed.notify_waiters();
+    }
+
+    /// How late a message is.
+    fn delay(&self) -> Duration {
+        let seconds = match fastrand::u8(..4) {
+            0 => fastrand::u64(..self.latest_s),
+            1 => fastrand::u64(..LATE_S),
+            _ => fastrand::u64(..10),
+        };
+        Duration::from_millis(seconds * 1000 + fastrand::u64(..1000))
     }
 
     /// Sends all dead letters again that are not too old, each as a new message.
@@ -287,15 +307,6 @@ impl Queue {
     pub fn taken(&self) -> Vec<String> {
         self.lock().taken.clone()
     }
-}
-
-fn delay() -> Duration {
-    let seconds = match fastrand::u8(..4) {
-        0 => fastrand::u64(..VERY_LATE_S),
-        1 => fastrand::u64(..LATE_S),
-        _ => fastrand::u64(..10),
-    };
-    Duration::from_millis(seconds * 1000 + fastrand::u64(..1000))
 }
 
 /// The calls of one process on a queue.

@@ -152,7 +152,7 @@ fn beginning(administrators: &[Administrator]) -> &'static Tables {
 /// The administrators exist.
 fn make_beginning(administrators: &[Administrator]) -> Tables {
     clock::follow(BEGINNING_SEED);
-    faults::replace(Odds::none());
+    faults::replace(Odds::instant());
     outages::end();
     let tables = SharedTables::new(Tables::of(&keys::tables()));
     let consumer = Consumer::new(tables.store("beginning"), || NOW);
@@ -209,7 +209,7 @@ async fn simulate(world: Installation, messages: &[String], theme: Theme) -> Res
         damages: faults::happens(Fault::Damage, "projections"),
         restores: faults::happens(Fault::Restore, "table"),
     };
-    faults::replace(Odds::none());
+    faults::replace(Odds::instant());
     check(&world, &answered, last).await
 }
 
@@ -233,7 +233,8 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
         if faults::happens(Fault::Caller, "caller") {
             let calling = async { answered = call(world, messages, theme).await };
             let calling_and_sealing = async {
-                futures::join!(calling, seal_now_and_then(world));
+                let sealing = clocks::SEALERS.map(|clock| seal_now_and_then(world, clock).boxed_local());
+                futures::join!(calling, all(sealing));
                 seal_the_rest(world).await;
             };
             world.keep_busy(calling_and_sealing).await;
@@ -257,8 +258,10 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
 async fn work(world: &Installation) {
     let consumers = clocks::CONSUMERS.iter().enumerate();
     let consumers = consumers.map(|(number, clock)| consume(world, number, *clock).boxed_local());
-    let processes = all(consumers.chain([relay(world).boxed_local(), execute(world).boxed_local()]));
-    world.until_quiet(processes).await;
+    let relays = clocks::RELAYS.iter().enumerate();
+    let relays = relays.map(|(number, clock)| relay(world, number, *clock).boxed_local());
+    let executors = clocks::EXECUTORS.iter().map(|clock| execute(world, *clock).boxed_local());
+    world.until_quiet(all(consumers.chain(relays).chain(executors))).await;
 }
 
 #[cfg(test)]

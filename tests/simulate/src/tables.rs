@@ -35,6 +35,9 @@ const TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
 const KEYS: usize = 100;
 const WRITES: usize = 25;
 
+/// How the refusal of a call begins that names a table which does not exist.
+pub const NO_TABLE: &str = "there is no table";
+
 /// All tables of an account.
 #[derive(Debug, Clone, Default)]
 pub struct Tables {
@@ -96,11 +99,11 @@ impl Tables {
     }
 
     fn table(&self, name: &str) -> Result<&Table, StoreError> {
-        self.tables.get(name).ok_or_else(|| StoreError::Refused(format!("there is no table {name}")))
+        self.tables.get(name).ok_or_else(|| StoreError::Refused(format!("{NO_TABLE} {name}")))
     }
 
     fn table_mut(&mut self, name: &str) -> Result<&mut Table, StoreError> {
-        self.tables.get_mut(name).ok_or_else(|| StoreError::Refused(format!("there is no table {name}")))
+        self.tables.get_mut(name).ok_or_else(|| StoreError::Refused(format!("{NO_TABLE} {name}")))
     }
 
     /// An item as it was at a moment.
@@ -380,14 +383,27 @@ impl Tables {
     /// # Panics
     /// If there is no such table.
     pub fn items(&self, table: &str) -> Vec<Item> {
-        let mut items = Vec::new();
-        for (pk, partition) in self.table(table).expect("the table") {
-            for (sk, attributes) in partition.range(Bound::Unbounded, Bound::Unbounded, false, AsOf::NOW) {
-                let key = Key::stored(pk.clone(), sk.to_owned());
-                items.push(Item { key, attributes: attributes.clone() });
-            }
-        }
-        items
+        let owned = |(pk, sk, attributes): (&str, &str, &Attributes)| Item {
+            key: Key::stored(pk.to_owned(), sk.to_owned()),
+            attributes: attributes.clone(),
+        };
+        self.all(table).map(owned).collect()
+    }
+
+    /// Whether a table has exactly these items, which are in the order of their keys.
+    ///
+    /// # Panics
+    /// If there is no such table.
+    pub fn has_exactly(&self, table: &str, items: &[Item]) -> bool {
+        let items = items.iter().map(|item| (item.key.pk.as_str(), item.key.sk.as_str(), &item.attributes));
+        self.all(table).eq(items)
+    }
+
+    fn all(&self, table: &str) -> impl Iterator<Item = (&str, &str, &Attributes)> {
+        self.table(table).expect("the table").iter().flat_map(|(pk, partition)| {
+            let items = partition.range(Bound::Unbounded, Bound::Unbounded, false, AsOf::NOW);
+            items.map(move |(sk, attributes)| (pk.as_str(), sk, attributes))
+        })
     }
 }
 

@@ -29,7 +29,7 @@ const DEFECTS: [(Defect, u64); 24] = [
     (Defect::LimitsAreIgnored, 300),
     (Defect::AuditRowsAreLost, 30),
     (Defect::WebhooksAreMisdated, 60),
-    (Defect::InterruptedCountsAsDone, 60),
+    (Defect::InterruptedCountsAsDone, 600),
 ];
 
 #[test]
