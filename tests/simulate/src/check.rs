@@ -19,7 +19,7 @@ use crate::webhooks;
 use serde_json::Value;
 use stats::Stats;
 use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::audit::ChainedRecord;
+use torale_domain::audit::{AuditedRequest, ChainedRecord};
 use torale_domain::deactivation::commands::{Command, ReceivedCommand, SchedulePattern};
 use torale_domain::events;
 use torale_domain::storage::item::Item;
@@ -223,8 +223,10 @@ fn check_audit(world: &Installation, answered: &Answered) -> Result<(), String> 
         return Err(format!("the audit trail: {report:?}"));
     }
     audit_index::check(&items, index)?;
-    let recorded: BTreeSet<String> =
-        items.iter().filter_map(ChainedRecord::load).map(|link| link.record.entry.request_id).collect();
+    let entries: Vec<AuditedRequest> =
+        items.iter().filter_map(ChainedRecord::load).map(|link| link.record.entry).collect();
+    answered.bulk.iter().try_for_each(|request| request.check_recorded(&entries))?;
+    let recorded: BTreeSet<String> = entries.into_iter().map(|entry| entry.request_id).collect();
     match answered.recorded.difference(&recorded).next() {
         Some(request) => Err(format!("the request {request} was answered and is not recorded")),
         None => Ok(()),

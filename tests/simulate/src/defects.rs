@@ -80,6 +80,8 @@ pub enum Defect {
     AuditRowsAreLost,
     /// Some webhooks are sent on with a time that is off by an hour.
     WebhooksAreMisdated,
+    /// Of several users of one request, those after one who was not deactivated count as deactivated.
+    ItemsAfterAFailedOneCountAsDone,
     /// A restore and a repair count as done when they are interrupted.
     InterruptedCountsAsDone,
 }

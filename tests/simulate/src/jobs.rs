@@ -51,7 +51,11 @@ pub async fn consume(world: &Installation, number: usize, clock: Clock) {
             true => world.tables.store_of_earlier_release(&name),
             false => world.tables.store(&name),
         };
-        Consumer::new(store, clock)
+        let consumer = Consumer::new(store, clock);
+        match world.users_page {
+            Some(users) => consumer.with_users_page(users),
+            None => consumer,
+        }
     };
     let mut consumer = start_consumer();
     while world.wait(|| world.events.next()).await {

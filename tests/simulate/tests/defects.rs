@@ -5,7 +5,7 @@ use torale_simulate::schedule::{Simulation, run};
 
 /// Defects that show soon, and within how many seeds they must. Which seed shows one changes with the code; those that
 /// need a long user or a late event are rarer.
-const DEFECTS: [(Defect, u64); 24] = [
+const DEFECTS: [(Defect, u64); 25] = [
     (Defect::EqualsIsIgnored, 30),
     (Defect::AbsentItemIsIgnored, 30),
     (Defect::TransactionsTear, 30),
@@ -30,6 +30,7 @@ const DEFECTS: [(Defect, u64); 24] = [
     (Defect::AuditRowsAreLost, 30),
     (Defect::WebhooksAreMisdated, 60),
     (Defect::InterruptedCountsAsDone, 60),
+    (Defect::ItemsAfterAFailedOneCountAsDone, 60),
 ];
 
 #[test]
