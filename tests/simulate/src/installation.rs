@@ -64,7 +64,7 @@ impl Installation {
             tables: SharedTables::new(tables.with_stream(Arc::clone(&changed))),
             events: Queue::new(QueueKind::Events, Arc::clone(&changed)),
             commands: Queue::new(QueueKind::Commands, Arc::clone(&changed)),
-            outside: Outside::default(),
+            outside: Outside::random(),
             violations: RefCell::default(),
             has_earlier_release: Cell::new(false),
             window: WINDOWS_MS[fastrand::usize(..WINDOWS_MS.len())],

@@ -1,6 +1,7 @@
 //! What runs by itself: consumers, the relay of the outbox, the command executor, the sealing of the audit trail. A
 //! process dies amid some of its work, and starts again with nothing but its name.
 
+use crate::check;
 use crate::clocks;
 use crate::faults;
 use crate::installation::{Installation, mortal};
@@ -121,6 +122,13 @@ pub async fn execute(world: &Installation) {
         };
         let executing = executor.execute_all(&batch, Instant::now() + COMMANDS_TIME);
         let Some(outcomes) = mortal("executor", LONG_LIFE, executing).await else { continue };
+        for (message, outcome) in &outcomes {
+            if let Ok(outcome) = outcome
+                && let Err(what) = check::check_outcome(world, &message.body, *outcome)
+            {
+                world.violation(what);
+            }
+        }
         let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err());
         let failed: Vec<String> = failed.map(|(message, _)| message.id.clone()).collect();
         trace::note(|| format!("executor: {failed:?} failed"));
