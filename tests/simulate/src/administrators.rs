@@ -142,17 +142,17 @@ impl AccessLog {
         Self { is_repeated, ..Self::default() }
     }
 
-    /// Notes that a request is sent, at a time of the schedule and by a clock that is off by so much. `deactivates` is
-    /// the user whom it is to deactivate. Returns the number by which its end is noted.
-    pub fn send(&mut self, caller: UserId, deactivates: Option<UserId>, (sent, skew): (i64, i64)) -> usize {
-        self.attempted.extend(deactivates.filter(|target| *target != caller));
+    /// Notes that a request is sent, at a time of the schedule and by a clock that is off by so much. `deactivates` are
+    /// the users whom it is to deactivate. Returns the number by which its end is noted.
+    pub fn send(&mut self, caller: UserId, deactivates: &[UserId], (sent, skew): (i64, i64)) -> usize {
+        self.attempted.extend(deactivates.iter().filter(|target| **target != caller));
         let is_denied = self.deactivated.contains(&caller);
         self.requests.push(TimedRequest { caller, sent, ended: sent, skew, is_denied, status: None });
         self.requests.len() - 1
     }
 
-    /// Notes when a request ends, and its status, if there is an answer. `deactivated` is the user whom it has
-    /// deactivated.
+    /// Notes when a request ends, and its status, if there is an answer. `deactivated` are the users whom it
+    /// has deactivated.
     ///
     /// # Errors
     /// If the answer may not be one.
@@ -160,14 +160,14 @@ impl AccessLog {
         &mut self,
         number: usize,
         ended: i64,
-        (status, deactivated): (Option<u16>, Option<UserId>),
+        (status, deactivated): (Option<u16>, &[UserId]),
     ) -> Result<(), String> {
         let request = &mut self.requests[number];
         (request.ended, request.status) = (ended, status);
         let request = *request;
         self.deactivated.extend(deactivated);
         let TimedRequest { caller, is_denied, .. } = request;
-        if deactivated == Some(caller) {
+        if deactivated.contains(&caller) {
             return Err(format!("{caller} has deactivated themselves"));
         }
         if is_denied && !matches!(status, None | Some(401 | 503)) {
@@ -255,8 +255,8 @@ mod tests {
     fn log(answers: &[(i64, u16)]) -> AccessLog {
         let mut log = AccessLog::default();
         for (sent, status) in answers {
-            let number = log.send(ADMINISTRATORS[0].user(), None, (sent * SECOND, 0));
-            log.end(number, (sent + 1) * SECOND, (Some(*status), None)).unwrap();
+            let number = log.send(ADMINISTRATORS[0].user(), &[], (sent * SECOND, 0));
+            log.end(number, (sent + 1) * SECOND, (Some(*status), &[])).unwrap();
         }
         log
     }
@@ -286,8 +286,8 @@ mod tests {
         let answered = |answers: &[(UserId, Option<UserId>, u16)]| {
             let mut log = AccessLog::default();
             answers.iter().try_for_each(|(caller, target, status)| {
-                let number = log.send(*caller, *target, (0, 0));
-                log.end(number, 0, (Some(*status), target.filter(|_| *status == 200)))
+                let number = log.send(*caller, target.as_slice(), (0, 0));
+                log.end(number, 0, (Some(*status), target.filter(|_| *status == 200).as_slice()))
             })
         };
         let deactivation = (first, Some(second), 200);

@@ -8,7 +8,7 @@ use crate::installation::Installation;
 use crate::trail;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::audit::{AuditRecord, ChainedRecord};
+use torale_domain::audit::{AuditedRequest, ChainedRecord};
 use torale_domain::storage::keys::{AUDIT_INDEX_TABLE, AUDIT_TABLE};
 
 /// The source of what administrators change.
@@ -35,15 +35,17 @@ pub fn check(world: &Installation, answered: &Answered, logged: &[Value]) -> Res
     }
     let records: Vec<_> = items.iter().filter_map(ChainedRecord::load).map(|link| link.record).collect();
     audit_index::check(&records, index)?;
-    let recorded: BTreeSet<&str> = records.iter().map(|record| record.entry.request_id.as_str()).collect();
+    let entries: Vec<_> = records.iter().map(|record| &record.entry).collect();
+    answered.bulk.iter().try_for_each(|request| request.check_recorded(&entries))?;
+    let recorded: BTreeSet<&str> = entries.iter().map(|entry| entry.request_id.as_str()).collect();
     if let Some(request) = answered.recorded.iter().find(|request| !recorded.contains(request.as_str())) {
         return Err(format!("the request {request} was answered and is not recorded"));
     }
-    check_changes(&world.events.taken(), &records, logged)
+    check_changes(&world.events.taken(), &entries, logged)
 }
 
 /// Each change of a user has a record of its own. What the queue has brought was changed by somebody else.
-fn check_changes(taken: &[String], records: &[AuditRecord], logged: &[Value]) -> Result<(), String> {
+fn check_changes(taken: &[String], entries: &[&AuditedRequest], logged: &[Value]) -> Result<(), String> {
     let ids = taken.iter().filter_map(|body| serde_json::from_str::<Value>(body).ok());
     let brought: BTreeSet<String> = ids.map(|event| event["id"].to_string()).collect();
     let mut unrecorded: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -55,7 +57,7 @@ fn check_changes(taken: &[String], records: &[AuditRecord], logged: &[Value]) ->
             *unrecorded.entry((action, user)).or_default() += 1;
         }
     }
-    for entry in records.iter().map(|record| &record.entry).filter(|entry| entry.status == 200) {
+    for entry in entries.iter().filter(|entry| entry.status == 200) {
         let target = entry.target.as_deref().unwrap_or_default();
         if let Some(count) = unrecorded.get_mut(&(entry.action.as_str(), target)) {
             *count = count.saturating_sub(1);

@@ -2,6 +2,7 @@
 //! endpoints.
 
 use crate::administrators::{AccessLog, Administrator};
+use crate::bulk::{self, BulkRequest};
 use crate::clocks;
 use crate::faults;
 use crate::installation::{Installation, all, mortal};
@@ -10,13 +11,14 @@ use crate::theme::Theme;
 use crate::trace;
 use crate::webhooks::DeliveredWebhooks;
 use deactivate_user::DeactivateUser;
+use deactivate_users::DeactivateUsers;
 use errors::Errors;
 use execution::ReadExecution;
 use executions::Executions;
 use futures::FutureExt;
 use queries::Queries;
 use reactivate_user::ReactivateUser;
-use serde_json::Value;
+use serde_json::{Value, json};
 use stats::Stats;
 use stats_series::StatsSeries;
 use std::cell::{Cell, RefCell};
@@ -31,12 +33,13 @@ use torale_domain::values::ids::{ExecutionId, TaskId, UserId};
 use torale_platform::serve::App;
 use torale_testkit::parts::{LIMITS, keys_only, temporal_ui};
 use torale_testkit::present::NOW;
-use torale_testkit::request::{ApiAnswer, ApiRequest, get, patch};
+use torale_testkit::request::{ApiAnswer, ApiRequest, get, patch, post};
 use user::ReadUser;
 use users::Users;
 
 /// What requests are called.
 const DEACTIVATE: &str = "deactivate";
+const DEACTIVATE_MANY: &str = "deactivate many";
 const REACTIVATE: &str = "reactivate";
 const READ: &str = "read";
 /// The longest pause between requests that follow each other.
@@ -52,6 +55,8 @@ pub struct Answered {
     pub reactivated: BTreeMap<UserId, bool>,
     /// The ids of the requests that were answered with something else than 503.
     pub recorded: BTreeSet<String>,
+    /// Those of them that deactivate several users.
+    pub bulk: Vec<BulkRequest>,
     /// The requests of administrators.
     pub access: AccessLog,
     /// Clerk's webhooks.
@@ -148,9 +153,9 @@ async fn call_alone(
         // Often right after the one before, so that callers are in each other's way.
         let longest = if fastrand::u8(..4) == 0 { SHORT_PAUSE_MS } else { pause };
         sleep(Duration::from_millis(fastrand::u64(..longest))).await;
-        let (name, user, request) = random_request(world.administrators, users);
-        trace::note(|| format!("caller: {name} {user}"));
-        let sent = SentRequest::note(name, user, caller, &mut answered.borrow_mut());
+        let (name, targets, request) = random_request(world.administrators, users);
+        trace::note(|| format!("caller: {name} {}", targets.join(" ")));
+        let sent = SentRequest::note(name, targets, caller, &mut answered.borrow_mut());
         let commands = world.commands.client("endpoint");
         reads.clear();
         if under_way.get() > 0 {
@@ -160,7 +165,12 @@ async fn call_alone(
         let request = request.by(administrator.key);
         let answer = mortal(name, LIFE, request.send_with(&app, &commands)).await;
         under_way.set(under_way.get() - 1);
-        let ended = (answer.as_ref().map(|answer| answer.status), sent.deactivated(answer.as_ref()));
+        let deactivated = sent.deactivated(answer.as_ref(), &mut answered.borrow_mut());
+        let deactivated = deactivated.unwrap_or_else(|what| {
+            world.violation(what);
+            Vec::new()
+        });
+        let ended = (answer.as_ref().map(|answer| answer.status), deactivated.as_slice());
         if let Err(what) = answered.borrow_mut().access.end(sent.number, trace::elapsed(), ended) {
             world.violation(what);
         }
@@ -173,8 +183,11 @@ async fn call_alone(
     }
 }
 
-/// A request by nobody yet: its name, the user whom it changes if it changes one, and what is sent.
-fn random_request(administrators: &[Administrator], users: &[String]) -> (&'static str, String, ApiRequest) {
+/// A request by nobody yet: its name, the users whom it changes if it changes any, and what is sent.
+fn random_request(
+    administrators: &[Administrator],
+    users: &[String],
+) -> (&'static str, Vec<String>, ApiRequest) {
     let administrator = || administrators[fastrand::usize(..administrators.len())].id.to_owned();
     // Where there are several, they are often about each other.
     let user = match fastrand::usize(..10) {
@@ -182,23 +195,29 @@ fn random_request(administrators: &[Administrator], users: &[String]) -> (&'stat
         1 if administrators.len() > 1 => administrator(),
         _ => fastrand::choice(users).cloned().unwrap_or_else(administrator),
     };
-    let (name, request) = match fastrand::u8(..6) {
-        0..3 => (DEACTIVATE, patch::<DeactivateUser>(&user)),
-        3 => (REACTIVATE, patch::<ReactivateUser>(&user)),
+    let (name, request) = match fastrand::u8(..7) {
+        0 => {
+            let ids = bulk::random_ids(administrators, users);
+            let request = post::<DeactivateUsers>(&json!({ "user_ids": ids }));
+            return (DEACTIVATE_MANY, ids, request);
+        }
+        1..4 => (DEACTIVATE, patch::<DeactivateUser>(&user)),
+        4 => (REACTIVATE, patch::<ReactivateUser>(&user)),
         _ => {
             let mut pages = pages();
             (READ, pages.swap_remove(fastrand::usize(..pages.len())))
         }
     };
-    (name, user, request)
+    (name, vec![user], request)
 }
 
 /// A request that an administrator has sent.
 struct SentRequest {
     name: &'static str,
-    user: String,
-    /// Whether a deactivation of the user had been answered before it was sent. One that others make meanwhile may come
-    /// after it.
+    /// The users whom it changes, if it changes any.
+    targets: Vec<String>,
+    /// Whether a deactivation of the first of them had been answered before it was sent. One that others make meanwhile
+    /// may come after it.
     is_deactivated: bool,
     /// Its number in the log of access.
     number: usize,
@@ -206,20 +225,35 @@ struct SentRequest {
 
 impl SentRequest {
     /// Notes that it is sent now.
-    fn note(name: &'static str, user: String, caller: Caller<'_>, answered: &mut Answered) -> Self {
-        let id = UserId::parse(&user);
-        let is_deactivated = id.is_some_and(|user| answered.access.deactivated().contains(&user));
-        let deactivates = id.filter(|_| name == DEACTIVATE);
+    fn note(name: &'static str, targets: Vec<String>, caller: Caller<'_>, answered: &mut Answered) -> Self {
+        let users: Vec<UserId> = targets.iter().filter_map(|id| UserId::parse(id)).collect();
+        let is_deactivated = users.first().is_some_and(|user| answered.access.deactivated().contains(user));
+        let deactivates: &[UserId] = if [DEACTIVATE, DEACTIVATE_MANY].contains(&name) { &users } else { &[] };
         let sent = trace::elapsed();
         let skew = clocks::CALLERS[caller.number]().millis() - NOW.millis() - sent;
         let number = answered.access.send(caller.administrator.user(), deactivates, (sent, skew));
-        Self { name, user, is_deactivated, number }
+        Self { name, targets, is_deactivated, number }
     }
 
-    /// The user whom it has deactivated.
-    fn deactivated(&self, answer: Option<&ApiAnswer>) -> Option<UserId> {
-        let is_done = self.name == DEACTIVATE && answer.is_some_and(|answer| answer.status == 200);
-        UserId::parse(&self.user).filter(|_| is_done)
+    /// The users whom it has deactivated.
+    fn deactivated(
+        &self,
+        answer: Option<&ApiAnswer>,
+        answered: &mut Answered,
+    ) -> Result<Vec<UserId>, String> {
+        let Some(answer) = answer else { return Ok(Vec::new()) };
+        match (self.name, answer.status) {
+            (DEACTIVATE, 200) => Ok(self.targets.iter().filter_map(|id| UserId::parse(id)).collect()),
+            (DEACTIVATE_MANY, status) if status != 503 => {
+                let id = answer.header("x-request-id").unwrap_or_default();
+                let request = BulkRequest::read(id, &self.targets, (status, &answer.json()))?;
+                request.count();
+                let deactivated = request.deactivated();
+                answered.bulk.push(request);
+                Ok(deactivated)
+            }
+            _other => Ok(Vec::new()),
+        }
     }
 }
 
@@ -230,17 +264,18 @@ fn judge(
     answer: &ApiAnswer,
     answered: &mut Answered,
 ) {
-    let SentRequest { name, user, is_deactivated, .. } = sent;
-    let (name, is_deactivated) = (*name, *is_deactivated);
+    let SentRequest { name, targets, is_deactivated, .. } = sent;
+    let (name, is_deactivated, user) = (*name, *is_deactivated, targets.join(" "));
     let allowed: &[u16] = match name {
         DEACTIVATE | REACTIVATE => &[200, 401, 404, 409, 429, 503],
-        _page => &[200, 401, 429, 503],
+        _page_or_several_users => &[200, 401, 429, 503],
     };
     if !allowed.contains(&answer.status) {
         world.violation(format!("{name} {user} was answered with {}: {}", answer.status, answer.text));
     }
     let outcome = match (name, answer.status) {
         (DEACTIVATE, 200) => "deactivated",
+        (DEACTIVATE_MANY, 200) => "several users answered",
         (REACTIVATE, 200) => "reactivated",
         (_, 200) => "page read",
         (_, 503) => "answered 503",
@@ -259,7 +294,7 @@ fn judge(
     if answer.status == 200 && !unconfirmed.is_empty() {
         world.violation(format!("{name} counted on a wrong guess of the live generation: {unconfirmed:?}"));
     }
-    if let (REACTIVATE, 200, Some(user)) = (name, answer.status, UserId::parse(user)) {
+    if let (REACTIVATE, 200, Some(user)) = (name, answer.status, UserId::parse(&user)) {
         *answered.reactivated.entry(user).or_default() |= is_deactivated;
     }
     if answer.status != 503 {

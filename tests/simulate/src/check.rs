@@ -9,12 +9,14 @@ use crate::deactivated;
 use crate::faults;
 use crate::installation::Installation;
 use crate::jobs;
+use crate::outside::Effects;
 use crate::reads::ReadLog;
 use crate::restoring::damage_and_restore;
 use crate::tables::{AsOf, Tables};
 use crate::trace;
 use crate::upgrade::{self, Leftover};
 use crate::webhooks;
+use command_executor::CommandOutcome;
 use serde_json::Value;
 use stats::Stats;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +37,10 @@ const DETAILS: [(&str, &str); 3] = [
     ("/admin/tasks/", "task as the model"),
     ("/admin/executions/", "execution as the model"),
 ];
+
+/// The source of the events that this system sends, and the type of those that say that a schedule was paused.
+const SOURCE: &str = "/torale/admin";
+const SCHEDULE_PAUSED: &str = "ai.torale.temporal.schedule.paused";
 
 /// What goes wrong once everything is quiet.
 #[derive(Debug, Clone, Copy)]
@@ -157,7 +163,21 @@ fn difference(
     lines.join("\n")
 }
 
-/// Each command has taken effect, and is confirmed by one event for each of its effects, whatever came twice.
+/// Whether the executor may say this of a command that it was done with.
+///
+/// # Errors
+/// If not.
+pub fn check_outcome(world: &Installation, body: &str, outcome: CommandOutcome) -> Result<(), String> {
+    let command = Command::receive(body).map_err(text)?.command;
+    let login = match &command {
+        Command::BanUser { clerk_user_id, .. } => Some(clerk_user_id.as_str()),
+        Command::PauseTask { .. } | Command::RevokeKey { .. } => None,
+    };
+    world.outside.lock().check_outcome(login, &schedules_of(&command), outcome)
+}
+
+/// Each command has taken effect, and is confirmed by one event for each of its effects, whatever came twice. What does
+/// not exist at Clerk or Temporal counts as done, and is not confirmed.
 fn check_commands(world: &Installation, logged: &[Value]) -> Result<(), String> {
     let mut confirmed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for event in logged {
@@ -171,8 +191,8 @@ fn check_commands(world: &Installation, logged: &[Value]) -> Result<(), String> 
         let received = Command::receive(&body).map_err(text)?;
         let schedules = schedules_of(&received.command);
         let has_effect = match &received.command {
-            Command::BanUser { clerk_user_id, .. } => effects.banned.contains(clerk_user_id.as_str()),
-            Command::PauseTask { .. } => schedules.iter().all(|one| effects.paused.contains(one.as_str())),
+            Command::BanUser { clerk_user_id, .. } => effects.is_banned(clerk_user_id.as_str()),
+            Command::PauseTask { .. } => schedules.iter().all(|one| effects.is_paused(one.as_str())),
             Command::RevokeKey { .. } => true,
         };
         if let Command::BanUser { clerk_user_id, .. } = &received.command {
@@ -182,14 +202,27 @@ fn check_commands(world: &Installation, logged: &[Value]) -> Result<(), String> 
         if !has_effect {
             return Err(format!("a command has no effect: {body}"));
         }
-        for id in confirming_ids(&received, &schedules) {
+        let existing: Vec<_> = schedules.into_iter().filter(|one| effects.exists(one.as_str())).collect();
+        for id in confirming_ids(&received, &existing) {
             if confirmed.get(&id).map(BTreeSet::len) != Some(1) {
                 return Err(format!("{:?} confirm {body}", confirmed.get(&id)));
             }
         }
     }
-    match effects.banned.difference(&banned).chain(effects.paused.difference(&paused)).next() {
-        Some(one) => Err(format!("{one} was banned or paused, which no command names")),
+    let unnamed_logins = effects.banned.union(&effects.absent_logins).find(|one| !banned.contains(*one));
+    let mut schedules = effects.paused.union(&effects.absent_schedules);
+    if let Some(one) = unnamed_logins.or_else(|| schedules.find(|one| !paused.contains(*one))) {
+        return Err(format!("{one} was banned or paused, which no command names"));
+    }
+    check_absent_schedules(logged, &effects)
+}
+
+/// No event that this system has sent says that a schedule was paused which does not exist.
+fn check_absent_schedules(logged: &[Value], effects: &Effects) -> Result<(), String> {
+    let own = logged.iter().filter(|event| event["source"] == SOURCE && event["type"] == SCHEDULE_PAUSED);
+    let mut schedules = own.filter_map(|event| event["data"]["schedule_id"].as_str());
+    match schedules.find(|id| !effects.exists(id)) {
+        Some(id) => Err(format!("{id} does not exist at Temporal, and an event says that it was paused")),
         None => Ok(()),
     }
 }
@@ -202,7 +235,7 @@ fn schedules_of(command: &Command) -> Vec<ScheduleId> {
     schedules.ids.iter().cloned().chain(pattern.id(task_id).filter(|_| is_unknown)).collect()
 }
 
-/// The ids of the events that confirm a command: every schedule exists at Temporal.
+/// The ids of the events that confirm a command of which these schedules exist at Temporal.
 fn confirming_ids(received: &ReceivedCommand, schedules: &[ScheduleId]) -> Vec<String> {
     let events = received.confirming_events(schedules, NOW);
     let events = events.iter().filter_map(|body| serde_json::from_str::<Value>(body).ok());

@@ -11,14 +11,16 @@ use torale_domain::entities::linkage;
 use torale_domain::entities::readings::User;
 use torale_domain::projections::entity::Entity;
 use torale_domain::projections::links;
-use torale_domain::storage::item::Key;
-use torale_domain::storage::keys::{self, CONTROL_TABLE};
+use torale_domain::storage::item::{Item, Key};
+use torale_domain::storage::keys::{self, CONTROL_TABLE, StoppableRow};
 use torale_domain::storage::read::Range;
 use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_platform::store::GenerationPointer;
 
 /// The type of the events that reactivate users.
 const REACTIVATED: &str = "ai.torale.user.reactivated";
+/// The attribute of a row that has the id of the schedule for which it stands.
+const OF: &str = "of";
 
 fn text(error: impl ToString) -> String {
     error.to_string()
@@ -53,13 +55,17 @@ pub fn check(
         faults::count("stays deactivated", None);
         let range = Range { pk: keys::stoppable_of(user), ..Range::default() };
         let alive = tables.query(&table, &range, None, AsOf::NOW).map_err(text)?.items;
-        if let Some(item) = alive.first() {
+        let effects = world.outside.lock();
+        // No event says that a schedule was paused which does not exist at Temporal.
+        let is_absent =
+            |item: &&Item| schedule(item).is_some_and(|id| !effects.exists(id) && effects.is_paused(id));
+        alive.iter().filter(is_absent).for_each(|_| faults::count("absent and alive", None));
+        if let Some(item) = alive.iter().find(|item| !is_absent(item)) {
             return Err(format!("{user} is deactivated by {cause:?}, and {:?} is alive", item.key));
         }
-        let banned = &world.outside.lock().banned;
         for login in logins(tables, &table, user, &entity)? {
             faults::count("login of the deactivated", None);
-            if !banned.contains(login.as_str()) {
+            if !effects.is_banned(login.as_str()) {
                 return Err(format!("{user} is deactivated by {cause:?}, and {login:?} is not banned"));
             }
         }
@@ -115,6 +121,12 @@ fn logins(
         linked.iter().filter(|(_, is_deleted)| *is_deleted).map(|(login, _)| login).collect();
     let all = linked.iter().map(|(login, _)| login.clone()).chain(named);
     Ok(all.filter(|login| !deleted.contains(login)).collect())
+}
+
+/// The schedule that an item stands for which can be stopped, if it is one.
+fn schedule(item: &Item) -> Option<&str> {
+    let is_schedule = matches!(keys::parse_stoppable_row(item), Some(StoppableRow::Schedule));
+    item.text(OF).filter(|_| is_schedule)
 }
 
 fn entity(tables: &Tables, table: &str, key: &Key) -> Result<Entity, String> {

@@ -66,6 +66,8 @@ pub enum Defect {
     BansAreLost,
     /// Some pauses that Temporal confirms have no effect.
     PausesAreLost,
+    /// Logins and schedules that do not exist at Clerk and Temporal count as banned and paused.
+    AbsentIdsCountAsDone,
     /// That a generation was just built is not noted, so that catching up does not wait.
     BuildTimesAreLost,
     /// A request reads some of what it answers from another generation than the live one.
@@ -80,6 +82,8 @@ pub enum Defect {
     AuditRowsAreLost,
     /// Some webhooks are sent on with a time that is off by an hour.
     WebhooksAreMisdated,
+    /// Of several users of one request, those after one who was not deactivated count as deactivated.
+    ItemsAfterAFailedOneCountAsDone,
     /// A restore and a repair count as done when they are interrupted.
     InterruptedCountsAsDone,
 }

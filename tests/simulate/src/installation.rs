@@ -20,6 +20,9 @@ use torale_domain::storage::keys::{CONTROL_TABLE, OUTBOX};
 /// Windows of batches: so short that most batches are one message, up to the template's.
 const WINDOWS_MS: [u64; 3] = [20, 1_000, 5_000];
 
+/// The most users of an identity that are read at once in half of the schedules: so few that there are several pages.
+const USERS: usize = 3;
+
 /// So many times longer do some processes live that die.
 const LONG_LIVED: u32 = 40;
 
@@ -40,6 +43,8 @@ pub struct Installation {
     pub has_earlier_release: Cell<bool>,
     /// The longest time for which a batch of events waits for more of them, in milliseconds.
     pub window: u64,
+    /// How many users of an identity consumers and operators read at once; without it, as many as the template's do.
+    pub users_page: Option<usize>,
     /// Who makes requests.
     pub administrators: &'static [Administrator],
     /// The rate limits of administrators.
@@ -60,10 +65,11 @@ impl Installation {
             tables: SharedTables::new(tables.with_stream(Arc::clone(&changed))),
             events: Queue::new(QueueKind::Events, Arc::clone(&changed)),
             commands: Queue::new(QueueKind::Commands, Arc::clone(&changed)),
-            outside: Outside::default(),
+            outside: Outside::random(),
             violations: RefCell::default(),
             has_earlier_release: Cell::new(false),
             window: WINDOWS_MS[fastrand::usize(..WINDOWS_MS.len())],
+            users_page: fastrand::bool().then(|| fastrand::usize(1..=USERS)),
             administrators,
             limits: administrators::limits(),
             changed,

@@ -1,6 +1,7 @@
 //! What runs by itself: consumers, the relay of the outbox, the command executor, the sealing of the audit trail. A
 //! process dies amid some of its work, and starts again with nothing but its name.
 
+use crate::check;
 use crate::clocks;
 use crate::faults;
 use crate::installation::{Installation, mortal};
@@ -53,7 +54,11 @@ pub async fn consume(world: &Installation, number: usize, clock: Clock) {
             true => world.tables.store_of_earlier_release(&name),
             false => world.tables.store(&name),
         };
-        Consumer::new(store, clock)
+        let consumer = Consumer::new(store, clock);
+        match world.users_page {
+            Some(users) => consumer.with_users_page(users),
+            None => consumer,
+        }
     };
     let mut consumer = start_consumer();
     while world.wait(|| world.events.next()).await {
@@ -124,6 +129,13 @@ pub async fn execute(world: &Installation, clock: Clock) {
             executor = start_executor();
             continue;
         };
+        for (message, outcome) in &outcomes {
+            if let Ok(outcome) = outcome
+                && let Err(what) = check::check_outcome(world, &message.body, *outcome)
+            {
+                world.violation(what);
+            }
+        }
         let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err());
         let failed: Vec<String> = failed.map(|(message, _)| message.id.clone()).collect();
         trace::note(|| format!("executor: {failed:?} failed"));

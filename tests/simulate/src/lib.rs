@@ -8,6 +8,7 @@
 //! | [`installation`] | what all processes share, and whether anything is left to do |
 //! | [`jobs`] | consumers, the relay, the command executor, the sealing job |
 //! | [`caller`] | administrators who deactivate, reactivate and read |
+//! | [`bulk`] | their requests that deactivate several users |
 //! | [`administrators`] | who they are, who of them is denied access, and their rate limits |
 //! | [`reads`] | what a request reads of which generation |
 //! | [`webhooks`] | Clerk, which reports what happens to identities |
@@ -36,6 +37,7 @@
 pub mod administrators;
 pub mod audit_index;
 pub mod audited;
+pub mod bulk;
 pub mod caller;
 pub mod check;
 pub mod client;

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{Duration, Instant, sleep};
 use torale_domain::storage::item::{Item, Key};
-use torale_domain::storage::keys::{self, PROJECTIONS_TABLE_PREFIX, TableSpec};
+use torale_domain::storage::keys::{self, CONTROL_TABLE, Control, PROJECTIONS_TABLE_PREFIX, TableSpec};
 use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::Write;
 use torale_platform::store::calls::{
@@ -129,6 +129,11 @@ impl Network {
     }
 }
 
+/// Whether an item says how far the links of an identity are up to date, of which there are several pages.
+fn is_link_progress(table: &str, key: &Key) -> bool {
+    table == CONTROL_TABLE && keys::parse_control(key) == Some(Control::LinkProgress)
+}
+
 /// As of when a read sees the tables.
 fn as_of(consistent: bool, name: &'static str) -> AsOf {
     let may_be_stale = !consistent || defects::is(Defect::ConsistentReadsAreStale);
@@ -203,6 +208,9 @@ impl TableCalls for Network {
         async move {
             let found = self.call("get", move || format!("{table} {key:?}"), serve).await??;
             self.note_pointer(key, found.as_ref());
+            if found.is_some() && is_link_progress(table, key) {
+                faults::count("pages of links found", None);
+            }
             Ok(found)
         }
         .boxed()
@@ -276,6 +284,9 @@ impl TableCalls for Network {
         existing: IfExists,
         _usage: &'a Usage,
     ) -> Call<'a, bool> {
+        if is_link_progress(table, &item.key) {
+            faults::count("page of links", None);
+        }
         let (owned, of) = (table.to_owned(), item.clone());
         let serve = move |tables: SharedTables| {
             let answer = tables.lock().put(&owned, of.clone(), existing);

@@ -1,6 +1,7 @@
 //! An operator who builds generations, makes them live, goes back and drops them while events come in.
 
 use crate::faults::{self, Fault};
+use crate::installation::Installation;
 use crate::network::SharedTables;
 use crate::tables::{AsOf, NO_TABLE};
 use crate::trace;
@@ -34,10 +35,12 @@ pub fn memory() -> usize {
 }
 
 /// Does some things, one after another. What fails is left as it is: the next one finds it so.
-pub async fn operate(tables: &SharedTables, clock: Clock, memory: usize) {
+pub async fn operate(world: &Installation, clock: Clock, memory: usize) {
+    let tables = &world.tables;
     for _ in 0..fastrand::u32(..=ROUNDS) {
         sleep(Duration::from_millis(fastrand::u64(..PAUSE_MS))).await;
-        let replay = Replay { memory, ..replay(tables, clock) };
+        let mut replay = Replay { memory, ..replay(tables, clock) };
+        replay.users_page = world.users_page.unwrap_or(replay.users_page);
         let name = ["promote", "promote", "rollback", "drop"][fastrand::usize(..4)];
         faults::count(name, None);
         trace::note(|| format!("operator: {name}"));

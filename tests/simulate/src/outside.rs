@@ -1,18 +1,24 @@
-//! Clerk and Temporal, as far as commands reach them.
+//! Clerk and Temporal, as far as commands reach them. In some schedules some logins and schedules do not exist there.
 
 use crate::client::{COMMAND, Client, NoAnswer};
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault};
+use command_executor::CommandOutcome;
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::pause::{PauseError, PauseSchedules};
 use futures::FutureExt;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use torale_domain::values::ids::ClerkUserId;
+use torale_domain::values::digest::sha256_hex;
+use torale_domain::values::ids::{ClerkUserId, ScheduleId};
 use torale_platform::authentication::IdentityProviderError;
 
-/// What the call is called that bars a login.
+/// What the calls are called that bar a login, and pause a schedule.
 const BAN: &str = "ban";
+const PAUSE: &str = "pause";
+/// In one of so many schedules, some ids do not exist, which are so many of 16.
+const ABSENCES: u8 = 3;
+const ABSENT: u32 = 5;
 
 /// What commands have done.
 #[derive(Debug, Default)]
@@ -21,6 +27,71 @@ pub struct Effects {
     pub banned: BTreeSet<String>,
     /// Schedules that were paused.
     pub paused: BTreeSet<String>,
+    /// Logins that were to be barred, and do not exist.
+    pub absent_logins: BTreeSet<String>,
+    /// Schedules that were to be paused, and do not exist.
+    pub absent_schedules: BTreeSet<String>,
+    /// What the ids that do not exist are chosen by, if there are any.
+    absences: Option<u64>,
+}
+
+impl Effects {
+    /// Whether a login or a schedule exists.
+    pub fn exists(&self, id: &str) -> bool {
+        self.absences.is_none_or(|chosen_by| {
+            let digest = sha256_hex(&[&chosen_by.to_be_bytes(), id.as_bytes()]);
+            digest.chars().next().and_then(|first| first.to_digit(16)) >= Some(ABSENT)
+        })
+    }
+
+    /// Whether a login is barred, or does not exist and was to be barred.
+    pub fn is_banned(&self, id: &str) -> bool {
+        if self.exists(id) { &self.banned } else { &self.absent_logins }.contains(id)
+    }
+
+    /// Whether a schedule was paused, or does not exist and was to be paused.
+    pub fn is_paused(&self, id: &str) -> bool {
+        if self.exists(id) { &self.paused } else { &self.absent_schedules }.contains(id)
+    }
+
+    /// A ban. Returns whether the login exists.
+    fn ban(&mut self, id: String) -> bool {
+        let exists = self.exists(&id);
+        let named = if exists { &mut self.banned } else { &mut self.absent_logins };
+        named.insert(id);
+        exists
+    }
+
+    /// A pause. Returns whether the schedule exists.
+    fn pause(&mut self, id: String) -> bool {
+        let exists = self.exists(&id);
+        let named = if exists { &mut self.paused } else { &mut self.absent_schedules };
+        named.insert(id);
+        exists
+    }
+
+    /// Whether a command that bars this login, or pauses these schedules, counts as done in the right way: a login that
+    /// does not exist is noticed, and so is how many schedules do not (docs/contract/events.md, "Schedules").
+    ///
+    /// # Errors
+    /// If not.
+    pub fn check_outcome(
+        &self,
+        login: Option<&str>,
+        schedules: &[ScheduleId],
+        outcome: CommandOutcome,
+    ) -> Result<(), String> {
+        let absent = schedules.iter().filter(|id| !self.exists(id.as_str())).count();
+        let expected = match (login, absent) {
+            (Some(id), _) if !self.exists(id) => CommandOutcome::NothingThere,
+            (_, 0) => CommandOutcome::CarriedOut,
+            (_, absent) => CommandOutcome::SchedulesMissing(absent),
+        };
+        match outcome == expected {
+            true => Ok(()),
+            false => Err(format!("{outcome:?} of {login:?} {schedules:?}, and not {expected:?}")),
+        }
+    }
 }
 
 /// Clerk and Temporal as all processes share them.
@@ -28,6 +99,12 @@ pub struct Effects {
 pub struct Outside(Arc<Mutex<Effects>>);
 
 impl Outside {
+    /// Nothing was done yet. Some ids may not exist.
+    pub fn random() -> Self {
+        let absences = (fastrand::u8(..ABSENCES) == 0).then(|| fastrand::u64(..));
+        Self(Arc::new(Mutex::new(Effects { absences, ..Effects::default() })))
+    }
+
     /// What commands have done, for a moment.
     pub fn lock(&self) -> MutexGuard<'_, Effects> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -47,32 +124,37 @@ pub struct OutsideClient {
 }
 
 impl OutsideClient {
+    /// A call, and whether that to which it was made exists.
     async fn call(
         &self,
         name: &'static str,
         id: &str,
         effect: fn(&mut Effects, String) -> bool,
-    ) -> Result<(), NoAnswer> {
+    ) -> Result<bool, NoAnswer> {
         if faults::happens(Fault::BusyOutside, name) {
             return Err(NoAnswer::BUSY);
         }
         let (outside, owned) = (self.outside.clone(), id.to_owned());
         let lost = if name == BAN { Defect::BansAreLost } else { Defect::PausesAreLost };
         let serve = move || {
-            if !defects::shows(lost, 4) {
-                effect(&mut outside.lock(), owned.clone());
-            }
-            async {}.boxed()
+            let exists = match defects::shows(lost, 4) {
+                true => outside.lock().exists(&owned),
+                false => effect(&mut outside.lock(), owned.clone()),
+            };
+            async move { exists }.boxed()
         };
-        self.client.call(name, COMMAND, || id.to_owned(), serve).await
+        let exists = self.client.call(name, COMMAND, || id.to_owned(), serve).await?;
+        if !exists {
+            faults::count(if name == BAN { "absent login" } else { "absent schedule" }, None);
+        }
+        Ok(exists || defects::is(Defect::AbsentIdsCountAsDone))
     }
 }
 
 impl BanUsers for OutsideClient {
     async fn ban(&self, user: &ClerkUserId) -> Result<bool, ClerkError> {
-        let banned = self.call(BAN, user.as_str(), |effects, id| effects.banned.insert(id)).await;
         let failed = |_why| ClerkError::IdentityProviderError(IdentityProviderError::TimedOut);
-        banned.map(|()| true).map_err(failed)
+        self.call(BAN, user.as_str(), Effects::ban).await.map_err(failed)
     }
 }
 
@@ -86,7 +168,6 @@ impl PauseSchedules for OutsideClient {
     type Error = NoAnswer;
 
     async fn pause(&self, schedule: &str, _note: &str) -> Result<bool, NoAnswer> {
-        let paused = self.call("pause", schedule, |effects, id| effects.paused.insert(id)).await;
-        paused.map(|()| true)
+        self.call(PAUSE, schedule, Effects::pause).await
     }
 }

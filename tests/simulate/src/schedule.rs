@@ -225,7 +225,7 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
         if faults::happens(Fault::Replay, "operator") {
             let memory = operator::memory();
             let clocks = clocks::OPERATORS.iter().take(theme.operators());
-            let operators = clocks.map(|clock| operate(&world.tables, *clock, memory).boxed_local());
+            let operators = clocks.map(|clock| operate(world, *clock, memory).boxed_local());
             world.keep_busy(all(operators)).await;
         }
     };

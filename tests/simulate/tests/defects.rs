@@ -5,7 +5,7 @@ use torale_simulate::schedule::{Simulation, run};
 
 /// Defects that show soon, and within how many seeds they must. Which seed shows one changes with the code; those that
 /// need a long user or a late event are rarer.
-const DEFECTS: [(Defect, u64); 24] = [
+const DEFECTS: [(Defect, u64); 26] = [
     (Defect::EqualsIsIgnored, 30),
     (Defect::AbsentItemIsIgnored, 30),
     (Defect::TransactionsTear, 30),
@@ -24,12 +24,14 @@ const DEFECTS: [(Defect, u64); 24] = [
     (Defect::CommandsAreDeletedFirst, 300),
     (Defect::FailedCommandsAreDeleted, 300),
     (Defect::PausesAreLost, 300),
+    (Defect::AbsentIdsCountAsDone, 150),
     (Defect::AccessIsKept, 600),
     (Defect::GuessesAreKept, 600),
     (Defect::LimitsAreIgnored, 300),
     (Defect::AuditRowsAreLost, 30),
     (Defect::WebhooksAreMisdated, 60),
     (Defect::InterruptedCountsAsDone, 600),
+    (Defect::ItemsAfterAFailedOneCountAsDone, 60),
 ];
 
 #[test]

@@ -7,8 +7,18 @@ use torale_simulate::schedule::{Simulation, in_threads, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 50] = [
+const HAPPENED: [&str; 60] = [
     "deactivated",
+    "bulk deactivated",
+    "bulk: already",
+    "bulk: not found",
+    "bulk: refused",
+    "bulk: not known",
+    "absent login",
+    "absent schedule",
+    "absent and alive",
+    "page of links",
+    "pages of links found",
     "reactivated",
     "page read",
     "sealed",
