@@ -18,6 +18,10 @@ pub enum Defect {
     AbsentItemIsIgnored,
     /// The guard that an attribute does not exist always holds.
     AbsentAttributeIsIgnored,
+    /// The condition of an update that an attribute exists, or does not, always holds.
+    UpdatesOfAnythingHold,
+    /// The condition of an update that a number is at most, or more than, another one always holds.
+    ClaimsAreIgnored,
     /// Items of a transaction that are only checked are not.
     ChecksAreIgnored,
     /// Of some transactions, the last write is left out.

@@ -143,11 +143,16 @@ pub async fn execute(world: &Installation, clock: Clock) {
     }
 }
 
-/// The sealing job, while somebody makes requests. A run may begin before the one before it has ended.
-pub async fn seal_now_and_then(world: &Installation, clock: Clock) {
-    for _ in 0..fastrand::u32(..3) {
+/// The sealing job, while somebody makes requests. In half of the cases two runs begin at once, as when the schedule
+/// starts one twice.
+pub async fn seal_now_and_then(world: &Installation) {
+    let [first, second] = clocks::SEALERS;
+    for _ in 0..fastrand::u32(..4) {
         pause(SCHEDULE_MS).await;
-        run_sealer(world, clock).await;
+        match fastrand::bool() {
+            true => drop(futures::join!(run_sealer(world, first), run_sealer(world, second))),
+            false => drop(run_sealer(world, first).await),
+        }
     }
 }
 

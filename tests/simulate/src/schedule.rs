@@ -233,8 +233,7 @@ async fn happen(world: &Installation, messages: &[String], webhooks: &Webhooks, 
         if faults::happens(Fault::Caller, "caller") {
             let calling = async { answered = call(world, messages, theme).await };
             let calling_and_sealing = async {
-                let sealing = clocks::SEALERS.map(|clock| seal_now_and_then(world, clock).boxed_local());
-                futures::join!(calling, all(sealing));
+                futures::join!(calling, seal_now_and_then(world));
                 seal_the_rest(world).await;
             };
             world.keep_busy(calling_and_sealing).await;
