@@ -4,9 +4,10 @@ use crate::faults::{self, Fault};
 use crate::trace;
 use std::cell::Cell;
 
-/// The latest beginning of an outage, in milliseconds, and its longest times: minutes, and sometimes so many hours that
-/// a message of the event queue, which comes again every 380 s, is received more than 60 times.
-const BEGINS: i64 = 60_000;
+/// The latest beginnings of an outage, in milliseconds: while events arrive, or also while a generation is built, which
+/// waits for two minutes first. Its longest times: minutes, and sometimes so many hours that a message of the event
+/// queue, which comes again every 380 s, is received more than 60 times.
+const BEGINS: [i64; 2] = [60_000, 600_000];
 const LASTS: [i64; 2] = [600_000, 12 * 3_600_000];
 
 /// What processes call.
@@ -29,7 +30,7 @@ thread_local! {
 pub fn set() {
     OUTAGES.set([Service::Store, Service::Outside].map(|service| match faults::is_drawn(Fault::Outage) {
         true => {
-            let begins = fastrand::i64(0..BEGINS);
+            let begins = fastrand::i64(0..BEGINS[fastrand::usize(..BEGINS.len())]);
             let ends = begins + fastrand::i64(1..LASTS[fastrand::usize(..LASTS.len())]);
             trace::note(|| format!("{service:?}: an outage from {begins} to {ends} ms"));
             (begins, ends)
