@@ -105,12 +105,12 @@ const PAIRS: [(&str, &[Fault]); 37] = [
     ("send_batch", &[Fault::Unprocessed]),
     ("tables", &LOST),
     ("transact", &LOST),
-    ("transact", &[Fault::LongTransaction]),
+    ("transact", &[Fault::LongTransaction, Fault::Outage]),
     ("update", &LOST),
     ("update", &[Fault::Outage]),
     ("webhook", &[Fault::Death, Fault::Duplicate]),
     ("write_batch", &LOST),
-    ("write_batch", &[Fault::Unprocessed]),
+    ("write_batch", &[Fault::Unprocessed, Fault::Outage]),
 ];
 
 #[test]
