@@ -6,7 +6,7 @@ use torale_simulate::schedule::{Simulation, run};
 /// Defects that show soon, and within how many seeds they must. Which seed shows one changes with the code; those that
 /// need a long user or a late event are rarer.
 const DEFECTS: [(Defect, u64); 26] = [
-    (Defect::EqualsIsIgnored, 30),
+    (Defect::EqualsIsIgnored, 100),
     (Defect::AbsentItemIsIgnored, 30),
     (Defect::TransactionsTear, 30),
     (Defect::TransactionsAreNotIsolated, 150),
