@@ -8,19 +8,17 @@ use crate::damage::{damage, logged};
 use crate::deactivated;
 use crate::faults;
 use crate::installation::Installation;
-use crate::jobs;
-use crate::outside::Effects;
+use crate::outside::{Effects, schedules_of};
 use crate::reads::ReadLog;
 use crate::restoring::damage_and_restore;
 use crate::tables::{AsOf, Tables};
 use crate::trace;
 use crate::upgrade::{self, Leftover};
 use crate::webhooks;
-use command_executor::CommandOutcome;
 use serde_json::Value;
 use stats::Stats;
 use std::collections::{BTreeMap, BTreeSet};
-use torale_domain::deactivation::commands::{Command, ReceivedCommand, SchedulePattern};
+use torale_domain::deactivation::commands::{Command, ReceivedCommand};
 use torale_domain::events::{self, ReceivedMessage};
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::{self, CONTROL_TABLE, EVENTS_TABLE, QUARANTINE_TABLE};
@@ -163,19 +161,6 @@ fn difference(
     lines.join("\n")
 }
 
-/// Whether the executor may say this of a command that it was done with.
-///
-/// # Errors
-/// If not.
-pub fn check_outcome(world: &Installation, body: &str, outcome: CommandOutcome) -> Result<(), String> {
-    let command = Command::receive(body).map_err(text)?.command;
-    let login = match &command {
-        Command::BanUser { clerk_user_id, .. } => Some(clerk_user_id.as_str()),
-        Command::PauseTask { .. } | Command::RevokeKey { .. } => None,
-    };
-    world.outside.lock().check_outcome(login, &schedules_of(&command), outcome)
-}
-
 /// Each command has taken effect, and is confirmed by one event for each of its effects, whatever came twice. What does
 /// not exist at Clerk or Temporal counts as done, and is not confirmed.
 fn check_commands(world: &Installation, logged: &[Value]) -> Result<(), String> {
@@ -225,14 +210,6 @@ fn check_absent_schedules(logged: &[Value], effects: &Effects) -> Result<(), Str
         Some(id) => Err(format!("{id} does not exist at Temporal, and an event says that it was paused")),
         None => Ok(()),
     }
-}
-
-/// The schedules that a command pauses: those that it names, or the one by the pattern if no event has named one.
-fn schedules_of(command: &Command) -> Vec<ScheduleId> {
-    let Command::PauseTask { task_id, schedules, .. } = command else { return Vec::new() };
-    let pattern = SchedulePattern::parse(jobs::SCHEDULES).expect("a pattern");
-    let is_unknown = schedules.ids.is_empty() && !schedules.all_deleted;
-    schedules.ids.iter().cloned().chain(pattern.id(task_id).filter(|_| is_unknown)).collect()
 }
 
 /// The ids of the events that confirm a command of which these schedules exist at Temporal.

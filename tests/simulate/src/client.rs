@@ -152,6 +152,8 @@ where
     let is_out = outages::is_out(service);
     if is_out {
         faults::count(name, Some(Fault::Outage));
+    } else if service != Service::Queue {
+        faults::count_occasion(name, Fault::Outage);
     }
     if is_out || faults::happens(Fault::Throttled, name) {
         pause(latency(), end).await?;

@@ -153,7 +153,7 @@ thread_local! {
     static SEEN: RefCell<Coverage> = const { RefCell::new(Coverage::new()) };
 }
 
-/// How often each fault hit each kind of call, and how often each was called.
+/// How often each fault hit each kind of call that it could have hit, and how often each was called.
 pub type Coverage = BTreeMap<(&'static str, Option<Fault>), u64>;
 
 /// Sets the odds of this thread, and returns the former ones.
@@ -177,14 +177,26 @@ pub fn is_drawn(fault: Fault) -> bool {
     odds > 0 && fastrand::u16(..1000) < odds
 }
 
-/// Decides whether a fault happens to a call, and counts it.
+/// Decides whether a fault happens to a call, and counts it, or that it could have.
 pub fn happens(fault: Fault, call: &'static str) -> bool {
     let happens = is_drawn(fault);
     if happens {
         count(call, Some(fault));
         crate::trace::note(|| format!("{call}: {fault:?}"));
+    } else {
+        count_occasion(call, fault);
     }
     happens
+}
+
+/// Counts nothing, but notes that a fault could have hit a call if it may happen now: so that one that never does is
+/// seen.
+pub fn count_occasion(call: &'static str, fault: Fault) {
+    if may_happen(fault) {
+        SEEN.with_borrow_mut(|seen| {
+            seen.entry((call, Some(fault))).or_default();
+        });
+    }
 }
 
 /// Counts a call, or a fault of it.
@@ -197,7 +209,7 @@ pub fn take_coverage() -> Coverage {
     SEEN.take()
 }
 
-/// Calls and faults as a table: a line for each kind of call.
+/// Calls and faults as a table: a line for each kind of call. A fault that could have hit it and did not is there as 0.
 pub fn print(coverage: &Coverage) -> String {
     let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for ((call, fault), count) in coverage {

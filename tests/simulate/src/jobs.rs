@@ -1,10 +1,10 @@
 //! What runs by itself: consumers, the relay of the outbox, the command executor, the sealing of the audit trail. A
 //! process dies amid some of its work, and starts again with nothing but its name.
 
-use crate::check;
 use crate::clocks;
 use crate::faults;
 use crate::installation::{Installation, mortal};
+use crate::outside::SCHEDULES;
 use crate::trace;
 use command_executor::Executor;
 use command_executor::rest::TemporalRest;
@@ -36,9 +36,6 @@ const LONGEST_PAUSE_MS: u64 = 30 * SCHEDULE_MS;
 /// The longest life of a process that dies amid its work.
 const LIFE: Duration = Duration::from_millis(200);
 const LONG_LIFE: Duration = Duration::from_secs(2);
-
-/// How the schedules of tasks are called of which no event has named one.
-pub const SCHEDULES: &str = "task-{task_id}";
 
 /// A pause before what was announced begins.
 async fn pause(longest_ms: u64) {
@@ -131,7 +128,7 @@ pub async fn execute(world: &Installation, clock: Clock) {
         };
         for (message, outcome) in &outcomes {
             if let Ok(outcome) = outcome
-                && let Err(what) = check::check_outcome(world, &message.body, *outcome)
+                && let Err(what) = world.outside.lock().check_outcome(&message.body, *outcome)
             {
                 world.violation(what);
             }

@@ -24,6 +24,9 @@ use torale_platform::store::{GenerationPointer, Store, StoreError, TransactError
 /// How stale a read is at most, in milliseconds.
 const STALE_MS: u64 = 1000;
 
+/// The most that a batch of reads returns, in bytes of whole items.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+
 /// The tables as all processes share them.
 #[derive(Debug, Clone, Default)]
 pub struct SharedTables(Arc<Mutex<Tables>>);
@@ -157,9 +160,9 @@ async fn read_batch(
 ) -> Result<(Vec<Item>, Vec<Key>), StoreError> {
     Tables::check_batch(&keys)?;
     let torn = faults::happens(Fault::TornRead, "get_batch");
-    let (mut items, mut left) = (Vec::new(), Vec::new());
+    let (mut items, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
     for key in keys {
-        if faults::happens(Fault::Unprocessed, "get_batch") {
+        if bytes > BATCH_BYTES || faults::happens(Fault::Unprocessed, "get_batch") {
             left.push(key);
             continue;
         }
@@ -167,7 +170,15 @@ async fn read_batch(
             sleep(latency()).await;
         }
         let as_of = as_of(consistent, "get_batch");
-        items.extend(tables.lock().get_selected(&table, &key, attributes, as_of)?);
+        let Some((item, size)) = tables.lock().get_selected(&table, &key, attributes, as_of)? else {
+            continue;
+        };
+        bytes += size;
+        if bytes > BATCH_BYTES {
+            left.push(key);
+        } else {
+            items.push(item);
+        }
     }
     Ok((items, if defects::is(Defect::UnprocessedKeysAreLost) { Vec::new() } else { left }))
 }

@@ -3,6 +3,7 @@
 use crate::faults::{self, Fault};
 use crate::installation::Installation;
 use crate::network::SharedTables;
+use crate::outages;
 use crate::tables::{AsOf, NO_TABLE};
 use crate::trace;
 use std::collections::BTreeSet;
@@ -177,6 +178,7 @@ async fn promote(tables: &SharedTables, replay: &Replay) -> Result<(), ReplayErr
 
 /// Builds a generation to its end: nobody asks the workers to stop. Each has the operator's memory.
 async fn build(replay: &Replay, generation: &Generation) -> Result<(), ReplayError> {
+    outages::may_begin_amid_work();
     let workers = fastrand::usize(1..=WORKERS);
     let replay = Replay { memory: replay.memory * workers, ..replay.clone() };
     replay.build(&generation.name, workers, &StopSignal::default()).await.map(drop)

@@ -4,10 +4,14 @@ use crate::faults::{self, Fault};
 use crate::trace;
 use std::cell::Cell;
 
-/// The latest beginning of an outage, in milliseconds, and its longest times: minutes, and sometimes so many hours that
-/// a message of the event queue, which comes again every 380 s, is received more than 60 times.
-const BEGINS: i64 = 60_000;
+/// The latest beginnings of an outage, in milliseconds: while events arrive, or also while generations are promoted.
+/// Its longest times: minutes, and sometimes so many hours that a message of the event queue, which comes again every
+/// 380 s, is received more than 60 times.
+const BEGINS: [i64; 2] = [60_000, 600_000];
 const LASTS: [i64; 2] = [600_000, 12 * 3_600_000];
+
+/// The latest beginning of an outage amid the building of a generation, which takes some seconds.
+const SOON: i64 = 2_000;
 
 /// What processes call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,15 +31,28 @@ thread_local! {
 
 /// Sets the outages of this thread's schedule.
 pub fn set() {
-    OUTAGES.set([Service::Store, Service::Outside].map(|service| match faults::is_drawn(Fault::Outage) {
-        true => {
-            let begins = fastrand::i64(0..BEGINS);
-            let ends = begins + fastrand::i64(1..LASTS[fastrand::usize(..LASTS.len())]);
-            trace::note(|| format!("{service:?}: an outage from {begins} to {ends} ms"));
-            (begins, ends)
-        }
-        false => (0, 0),
-    }));
+    let latest = || BEGINS[fastrand::usize(..BEGINS.len())];
+    OUTAGES.set([Service::Store, Service::Outside].map(|service| drawn(service, latest()).unwrap_or((0, 0))));
+}
+
+/// Sometimes, lets the store have another outage soon, unless it has one: that one may come amid what begins now.
+pub fn may_begin_amid_work() {
+    let [_store, outside] = OUTAGES.get();
+    if !is_out(Service::Store)
+        && let Some(outage) = drawn(Service::Store, SOON)
+    {
+        OUTAGES.set([outage, outside]);
+    }
+}
+
+/// When an outage of a service begins and ends that begins within this time, if there is one.
+fn drawn(service: Service, latest: i64) -> Option<(i64, i64)> {
+    faults::is_drawn(Fault::Outage).then(|| {
+        let begins = trace::elapsed() + fastrand::i64(0..latest);
+        let ends = begins + fastrand::i64(1..LASTS[fastrand::usize(..LASTS.len())]);
+        trace::note(|| format!("{service:?}: an outage from {begins} to {ends} ms"));
+        (begins, ends)
+    })
 }
 
 /// Ends all of them, before what must hold is checked.

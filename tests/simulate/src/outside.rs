@@ -9,10 +9,13 @@ use command_executor::pause::{PauseError, PauseSchedules};
 use futures::FutureExt;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use torale_domain::deactivation::commands::{Command, SchedulePattern};
 use torale_domain::values::digest::sha256_hex;
 use torale_domain::values::ids::{ClerkUserId, ScheduleId};
 use torale_platform::authentication::IdentityProviderError;
 
+/// How the schedules of tasks are called of which no event has named one.
+pub const SCHEDULES: &str = "task-{task_id}";
 /// What the calls are called that bar a login, and pause a schedule.
 const BAN: &str = "ban";
 const PAUSE: &str = "pause";
@@ -70,28 +73,34 @@ impl Effects {
         exists
     }
 
-    /// Whether a command that bars this login, or pauses these schedules, counts as done in the right way: a login that
-    /// does not exist is noticed, and so is how many schedules do not (docs/contract/events.md, "Schedules").
+    /// Whether the executor may say this of a command that it was done with: a login that does not exist is noticed,
+    /// and so is how many schedules do not (docs/contract/events.md, "Schedules").
     ///
     /// # Errors
     /// If not.
-    pub fn check_outcome(
-        &self,
-        login: Option<&str>,
-        schedules: &[ScheduleId],
-        outcome: CommandOutcome,
-    ) -> Result<(), String> {
-        let absent = schedules.iter().filter(|id| !self.exists(id.as_str())).count();
-        let expected = match (login, absent) {
-            (Some(id), _) if !self.exists(id) => CommandOutcome::NothingThere,
+    pub fn check_outcome(&self, body: &str, outcome: CommandOutcome) -> Result<(), String> {
+        let command = Command::receive(body).map_err(|error| error.to_string())?.command;
+        let absent = schedules_of(&command).iter().filter(|id| !self.exists(id.as_str())).count();
+        let expected = match (&command, absent) {
+            (Command::BanUser { clerk_user_id, .. }, _) if !self.exists(clerk_user_id.as_str()) => {
+                CommandOutcome::NothingThere
+            }
             (_, 0) => CommandOutcome::CarriedOut,
             (_, absent) => CommandOutcome::SchedulesMissing(absent),
         };
         match outcome == expected {
             true => Ok(()),
-            false => Err(format!("{outcome:?} of {login:?} {schedules:?}, and not {expected:?}")),
+            false => Err(format!("{outcome:?} and not {expected:?} of {body}")),
         }
     }
+}
+
+/// The schedules that a command pauses: those that it names, or the one by the pattern if no event has named one.
+pub fn schedules_of(command: &Command) -> Vec<ScheduleId> {
+    let Command::PauseTask { task_id, schedules, .. } = command else { return Vec::new() };
+    let pattern = SchedulePattern::parse(SCHEDULES).expect("a pattern");
+    let is_unknown = schedules.ids.is_empty() && !schedules.all_deleted;
+    schedules.ids.iter().cloned().chain(pattern.id(task_id).filter(|_| is_unknown)).collect()
 }
 
 /// Clerk and Temporal as all processes share them.

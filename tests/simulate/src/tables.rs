@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use torale_domain::storage::item::{Attributes, Item, Key};
-use torale_domain::storage::keys::{MAX_PK_BYTES, MAX_SK_BYTES, OUTBOX, TableSpec};
+use torale_domain::storage::keys::{MAX_PK_BYTES, MAX_SK_BYTES, OUTBOX, PK, SK, TableSpec};
 use torale_domain::storage::limits::{ItemLimits, MAX_ITEM_BYTES, item_bytes};
 use torale_domain::storage::read::{Range, SelectedAttributes};
 use torale_domain::storage::write::{Action, Write};
@@ -108,20 +108,23 @@ impl Tables {
 
     /// An item as it was at a moment.
     pub fn get(&self, table: &str, key: &Key, as_of: AsOf) -> Result<Option<Item>, StoreError> {
-        self.get_selected(table, key, None, as_of)
+        Ok(self.get_selected(table, key, None, as_of)?.map(|(item, _bytes)| item))
     }
 
-    /// Some attributes of an item as it was at a moment.
+    /// Some attributes of an item as it was at a moment, and the size of the whole item in bytes.
     pub fn get_selected(
         &self,
         table: &str,
         key: &Key,
         selected: SelectedAttributes,
         as_of: AsOf,
-    ) -> Result<Option<Item>, StoreError> {
+    ) -> Result<Option<(Item, usize)>, StoreError> {
         check_key(key)?;
         let found = self.find(table, key, as_of)?;
-        Ok(found.map(|attributes| Item { key: key.clone(), attributes: select(attributes, selected) }))
+        Ok(found.map(|attributes| {
+            let item = Item { key: key.clone(), attributes: select(attributes, selected) };
+            (item, bytes(&key.pk, &key.sk, attributes))
+        }))
     }
 
     fn find(&self, table: &str, key: &Key, as_of: AsOf) -> Result<Option<&Attributes>, StoreError> {
@@ -407,18 +410,21 @@ impl Tables {
     }
 }
 
-/// The items up to a limit, or up to 1 MB. Like DynamoDB, a page is cut by the sizes of whole items.
+/// The items up to a limit, or up to 1 MB, but one at least. Like DynamoDB, a page is cut by the sizes of whole items.
 fn page<'a>(
     items: impl Iterator<Item = (&'a str, &'a str, &'a Attributes)>,
     limit: Option<usize>,
     selected: SelectedAttributes,
 ) -> ReadPage {
-    let (mut page, mut bytes) = (ReadPage::default(), 0);
+    let (mut page, mut read) = (ReadPage::default(), 0);
     for (pk, sk, attributes) in items {
+        read += bytes(pk, sk, attributes);
+        if read > PAGE_BYTES && !page.items.is_empty() {
+            page.last = page.items.last().map(|item| item.key.clone());
+            break;
+        }
         let key = Key::stored(pk.to_owned(), sk.to_owned());
-        let sizes = attributes.iter().map(|(name, value)| name.len() + value.size());
-        bytes += pk.len() + sk.len() + sizes.sum::<usize>();
-        let is_last = Some(page.items.len() + 1) == limit || bytes >= PAGE_BYTES;
+        let is_last = Some(page.items.len() + 1) == limit;
         page.last = is_last.then(|| key.clone());
         page.items.push(Item { key, attributes: select(attributes, selected) });
         if is_last {
@@ -426,6 +432,12 @@ fn page<'a>(
         }
     }
     page
+}
+
+/// The size of an item, which decides where pages and batches of reads end.
+fn bytes(pk: &str, sk: &str, attributes: &Attributes) -> usize {
+    let sizes = attributes.iter().map(|(name, value)| name.len() + value.size());
+    PK.len() + pk.len() + SK.len() + sk.len() + sizes.sum::<usize>()
 }
 
 /// The attributes that a read returns.

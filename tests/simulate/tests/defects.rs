@@ -8,7 +8,7 @@ use torale_simulate::schedule::{Simulation, run};
 const DEFECTS: [(Defect, u64); 28] = [
     (Defect::UpdatesOfAnythingHold, 60),
     (Defect::ClaimsAreIgnored, 1_000),
-    (Defect::EqualsIsIgnored, 30),
+    (Defect::EqualsIsIgnored, 100),
     (Defect::AbsentItemIsIgnored, 30),
     (Defect::TransactionsTear, 30),
     (Defect::TransactionsAreNotIsolated, 150),

@@ -24,6 +24,21 @@ fn calls() -> u64 {
 
 /// Calls after which both begin anew.
 const LIFE: u64 = 500;
+/// One of so many pairs of stores has many keys and large values: so many that pages, transactions and batches are cut
+/// or refused by their sizes. It makes fewer calls, since each is slower.
+const LARGE: u64 = 5;
+const LARGE_CALLS: u64 = 120;
+/// How much of a difference is printed.
+const SHOWN: usize = 4_000;
+/// The sort keys of a partition where there are many, and the sizes of large values, in bytes.
+const SORT_KEYS: usize = 70;
+const LARGE_BYTES: std::ops::Range<usize> = 100_000..390_000;
+/// The large items of some transactions: with some of these numbers they come near to 4 MB, or exceed it.
+const HEAVY: std::ops::Range<usize> = 12..21;
+/// The most of each kind of request, and one more.
+const GETS: [usize; 2] = [100, 101];
+const WRITES: [usize; 2] = [25, 26];
+const ITEMS: [usize; 2] = [100, 101];
 /// How many pairs of stores are compared at once: calls on the tables in memory wait as long as those of a network do.
 const AT_ONCE: usize = 32;
 const TABLES: [&str; 2] = [CONTROL_TABLE, AUDIT_TABLE];
@@ -36,6 +51,8 @@ struct Caller<'a> {
     embedded: &'a dyn TableCalls,
     usage: Usage,
     seen: &'a mut Seen,
+    /// Whether keys are many and values are large.
+    is_large: bool,
 }
 
 /// What has been compared: kinds of calls, and how they came out.
@@ -47,37 +64,51 @@ struct Seen {
     refused: u64,
     races: u64,
     unheld: u64,
+    /// Where keys are many and values are large: pages that were cut by their size, batches that were cut, and requests
+    /// that are too long or too large.
+    cut_pages: u64,
+    cut_batches: u64,
+    too_many: u64,
+    too_large: u64,
     differences: Vec<String>,
 }
 
 impl Seen {
     fn add(&mut self, other: Self) {
-        let Self { done, requests, refused, races, unheld, differences } = other;
+        let Self { done, requests, refused, races, unheld, differences, .. } = other;
         self.done.iter_mut().zip(done).for_each(|(sum, more)| *sum += more);
         self.requests += requests;
         self.refused += refused;
         self.races += races;
         self.unheld += unheld;
+        self.cut_pages += other.cut_pages;
+        self.cut_batches += other.cut_batches;
+        self.too_many += other.too_many;
+        self.too_large += other.too_large;
         self.differences.extend(differences);
     }
 
     /// Compares both answers; errors by their kind, since their texts differ.
     fn same<T: PartialEq + Debug>(
         &mut self,
-        call: &str,
+        call: impl FnOnce() -> String,
         memory: Result<T, StoreError>,
         embedded: Result<T, StoreError>,
     ) -> Option<T> {
-        let kind = |error: StoreError| match error {
+        let kind = |error: &StoreError| match error {
             StoreError::Unavailable(_) => "unavailable",
             StoreError::Refused(_) => "refused",
             StoreError::Corrupt(_) => "corrupt",
         };
         self.requests += 1;
-        let text = format!("{call}\n  memory: {memory:?}\nembedded: {embedded:?}");
-        let (memory, embedded) = (memory.map_err(kind), embedded.map_err(kind));
-        if memory != embedded {
-            self.differences.push(text);
+        let are_same = match (&memory, &embedded) {
+            (Ok(memory), Ok(embedded)) => memory == embedded,
+            (Err(memory), Err(embedded)) => kind(memory) == kind(embedded),
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+        };
+        if !are_same {
+            let (call, memory, embedded) = (cut(call()), shown(&memory), shown(&embedded));
+            self.differences.push(format!("{call}\n  memory: {memory}\nembedded: {embedded}"));
         }
         memory.ok()
     }
@@ -86,6 +117,11 @@ impl Seen {
 impl Caller<'_> {
     fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.rng.usize(..of.len())]
+    }
+
+    /// A table: mostly the first one where values are large, which is enough of them.
+    fn table(&mut self) -> &'static str {
+        if self.is_large && self.chance(80) { TABLES[0] } else { self.pick(&TABLES) }
     }
 
     fn chance(&mut self, percent: u8) -> bool {
@@ -99,10 +135,28 @@ impl Caller<'_> {
         if self.chance(1) {
             return Key::stored("p".repeat(2049), "s".to_owned());
         }
-        Key::stored(format!("p{}", self.rng.u8(..3)), self.pick(&["a", "b", "bb", "c", "ä", "z"]).to_owned())
+        let sk = match self.is_large {
+            true => format!("s{:02}", self.rng.usize(..SORT_KEYS)),
+            false => self.pick(&["a", "b", "bb", "c", "ä", "z"]).to_owned(),
+        };
+        Key::stored(format!("p{}", self.rng.u8(..3)), sk)
     }
 
-    fn keys(&mut self, most: usize) -> Vec<Key> {
+    /// So many different keys, where there are many.
+    fn different_keys(&mut self, count: usize) -> Vec<Key> {
+        let all = (0..3).flat_map(|p| (0..SORT_KEYS).map(move |s| (format!("p{p}"), format!("s{s:02}"))));
+        let mut all: Vec<Key> = all.map(|(pk, sk)| Key::stored(pk, sk)).collect();
+        self.rng.shuffle(&mut all);
+        all.truncate(count);
+        all
+    }
+
+    /// Some keys; where there are many, sometimes exactly so many different ones.
+    fn keys(&mut self, most: usize, exactly: [usize; 2]) -> Vec<Key> {
+        if self.is_large && self.chance(25) {
+            let count = self.pick(&exactly);
+            return self.different_keys(count);
+        }
         let mut keys: Vec<Key> = (0..self.rng.usize(1..=most)).map(|_| self.key()).collect();
         if !self.chance(3) {
             keys.sort();
@@ -128,7 +182,15 @@ impl Caller<'_> {
         if self.chance(1) {
             return Attributes::from([("a".to_owned(), Value::Text("x".repeat(410_000)))]);
         }
+        if self.is_large && self.chance(40) {
+            return self.large();
+        }
         (0..self.rng.usize(..4)).map(|_| (self.name(), self.value())).collect()
+    }
+
+    fn large(&mut self) -> Attributes {
+        let large = "x".repeat(self.rng.usize(LARGE_BYTES));
+        Attributes::from([("a".to_owned(), Value::Text(large)), ("n".to_owned(), self.value())])
     }
 
     fn conditions(&mut self) -> Vec<Condition> {
@@ -164,17 +226,29 @@ impl Caller<'_> {
     }
 
     async fn transact(&mut self) {
-        let keys = self.keys(5);
+        let is_heavy = self.is_large && self.chance(40);
+        let keys = match is_heavy {
+            true => {
+                let count = self.rng.usize(HEAVY);
+                self.different_keys(count)
+            }
+            false => self.keys(5, ITEMS),
+        };
         let writes: Vec<(String, Write)> = keys
             .into_iter()
             .map(|key| {
+                if is_heavy {
+                    let action = Action::Put(self.large());
+                    return (self.table().to_owned(), Write { key, action, conditions: Vec::new() });
+                }
                 let (action, mut conditions) = (self.action(), self.conditions());
                 if action == Action::Check && conditions.is_empty() {
                     conditions.push(Condition::Present(PK.to_owned()));
                 }
-                (self.pick(&TABLES).to_owned(), Write { key, action, conditions })
+                (self.table().to_owned(), Write { key, action, conditions })
             })
             .collect();
+        let (count, size) = (writes.len(), writes.iter().map(|(_, write)| write.size()).sum::<usize>());
         let flat = |answer: Result<(), TransactError>| match answer {
             Ok(()) => Ok(true),
             Err(TransactError::Race) => Ok(false),
@@ -182,7 +256,9 @@ impl Caller<'_> {
         };
         let memory = flat(self.memory.transact(writes.clone(), &self.usage).await);
         let embedded = flat(self.embedded.transact(writes.clone(), &self.usage).await);
-        match self.seen.same(&format!("transact {writes:?}"), memory, embedded) {
+        self.seen.too_many += u64::from(count > ITEMS[0] && memory.is_err());
+        self.seen.too_large += u64::from(count <= ITEMS[0] && size > 4 << 20 && memory.is_err());
+        match self.seen.same(|| format!("transact {}", shown(&writes)), memory, embedded) {
             Some(true) => {}
             Some(false) => self.seen.races += 1,
             None => self.seen.refused += 1,
@@ -190,7 +266,7 @@ impl Caller<'_> {
     }
 
     async fn update(&mut self) {
-        let (key, table) = (self.key(), self.pick(&TABLES));
+        let (key, table) = (self.key(), self.table());
         let test = |caller: &mut Self| match caller.rng.u8(..5) {
             0 => UpdateCondition::Present(caller.name()),
             1 => UpdateCondition::Absent(caller.name()),
@@ -219,7 +295,7 @@ impl Caller<'_> {
         let update = Update { key: &key, set, remove: &remove, conditions, answer: self.chance(50) };
         let memory = self.memory.update(table, update.clone(), &self.usage).await;
         let embedded = self.embedded.update(table, update.clone(), &self.usage).await;
-        match self.seen.same(&format!("update {update:?}"), memory, embedded) {
+        match self.seen.same(|| format!("update {update:?}"), memory, embedded) {
             Some(updated) => self.seen.unheld += u64::from(!updated.held),
             None => self.seen.refused += 1,
         }
@@ -227,17 +303,17 @@ impl Caller<'_> {
 
     async fn put(&mut self) {
         let item = Item { key: self.key(), attributes: self.attributes() };
-        let (table, existing) = (self.pick(&TABLES), self.pick(&[IfExists::Keep, IfExists::Replace]));
+        let (table, existing) = (self.table(), self.pick(&[IfExists::Keep, IfExists::Replace]));
         let memory = self.memory.put(table, item.clone(), existing, &self.usage).await;
         let embedded = self.embedded.put(table, item.clone(), existing, &self.usage).await;
-        let answer = self.seen.same(&format!("put {:?} {existing:?}", item.key), memory, embedded);
+        let answer = self.seen.same(|| format!("put {:?} {existing:?}", item.key), memory, embedded);
         self.seen.refused += u64::from(answer.is_none());
     }
 
     async fn write_batch(&mut self) {
-        let table = self.pick(&TABLES);
+        let table = self.table();
         let writes: Vec<BatchWrite> = self
-            .keys(30)
+            .keys(30, WRITES)
             .into_iter()
             .map(|key| match self.chance(60) {
                 true => BatchWrite::Put(Item { key, attributes: self.attributes() }),
@@ -246,43 +322,75 @@ impl Caller<'_> {
             .collect();
         let memory = self.memory.write_batch(table, writes.clone(), &self.usage).await;
         let embedded = self.embedded.write_batch(table, writes.clone(), &self.usage).await;
-        let answer = self.seen.same(&format!("write_batch {writes:?}"), memory, embedded);
+        self.seen.too_many += u64::from(writes.len() > WRITES[0] && memory.is_err());
+        let answer = self.seen.same(|| format!("write_batch {}", shown(&writes)), memory, embedded);
         self.seen.refused += u64::from(answer.is_none());
     }
 
+    /// Fills a table with large items.
+    async fn fill(&mut self) {
+        for keys in self.different_keys(3 * SORT_KEYS).chunks(WRITES[0]) {
+            let puts = keys.iter().map(|key| Item { key: key.clone(), attributes: self.large() });
+            let writes: Vec<BatchWrite> = puts.map(BatchWrite::Put).collect();
+            let memory = self.memory.write_batch(TABLES[0], writes.clone(), &self.usage).await;
+            let embedded = self.embedded.write_batch(TABLES[0], writes, &self.usage).await;
+            self.seen.same(|| "fill".to_owned(), memory, embedded);
+        }
+    }
+
     async fn get(&mut self) {
-        let (key, table) = (self.key(), self.pick(&TABLES));
+        let (key, table) = (self.key(), self.table());
         let memory = self.memory.get(table, &key, &self.usage).await;
         let embedded = self.embedded.get(table, &key, &self.usage).await;
-        self.seen.same(&format!("get {key:?}"), memory, embedded);
+        self.seen.same(|| format!("get {key:?}"), memory, embedded);
     }
 
     async fn get_batch(&mut self) {
-        let (keys, table, consistent) = (self.keys(20), self.pick(&TABLES), self.chance(50));
+        let (keys, table, consistent) = (self.keys(20, GETS), self.table(), self.chance(50));
         let attributes = self.pick(&PROJECTIONS);
-        let batch = || BatchRead {
-            table,
-            keys: keys.clone(),
-            attributes,
-            consistent,
-            foreign: ForeignAttributes::Refuse,
-        };
         let sorted = |(mut items, left): (Vec<Item>, Vec<Key>)| {
             items.sort_by(|a, b| a.key.cmp(&b.key));
             (items, left)
         };
-        let memory = self.memory.get_batch(batch(), &self.usage).await.map(sorted);
-        let embedded = self.embedded.get_batch(batch(), &self.usage).await.map(sorted);
-        let answer = self.seen.same(&format!("get_batch {keys:?}"), memory, embedded);
+        let (mut answers, mut cut) = (Vec::new(), 0);
+        for calls in [self.memory, self.embedded] {
+            // Which keys stay unprocessed for their size is each store's own; all items together are the same.
+            let (mut all, mut left, mut more) = (Vec::new(), keys.clone(), true);
+            let mut answer = Ok(());
+            while more {
+                let batch = BatchRead {
+                    table,
+                    keys: std::mem::take(&mut left),
+                    attributes,
+                    consistent,
+                    foreign: ForeignAttributes::Refuse,
+                };
+                match calls.get_batch(batch, &self.usage).await {
+                    Ok((items, unprocessed)) => {
+                        all.extend(items);
+                        left = unprocessed;
+                    }
+                    Err(error) => answer = Err(error),
+                }
+                more = !left.is_empty();
+                cut += u64::from(more);
+            }
+            answers.push(answer.map(|()| sorted((all, left))));
+        }
+        self.seen.cut_batches += cut;
+        let (embedded, memory) = (answers.pop().unwrap(), answers.pop().unwrap());
+        self.seen.too_many += u64::from(keys.len() > GETS[0] && memory.is_err());
+        let answer = self.seen.same(|| format!("get_batch {keys:?}"), memory, embedded);
         self.seen.refused += u64::from(answer.is_none());
     }
 
     fn range(&mut self) -> Range {
         let bound = |caller: &mut Self| {
-            let sk = caller.pick(&["a", "b", "bb", "c", "ä", "z"]);
-            caller.chance(50).then(|| sk.to_owned())
+            let sk = caller.key().sk;
+            caller.chance(50).then_some(sk)
         };
-        let limit = if self.chance(50) { Some(self.rng.usize(1..5)) } else { None };
+        let most = if self.is_large { 40 } else { 5 };
+        let limit = if self.chance(50) { Some(self.rng.usize(1..most)) } else { None };
         let (from, to) = (bound(self), bound(self));
         let (pk, descending) = (format!("p{}", self.rng.u8(..4)), self.chance(50));
         Range { pk, from, to, descending, limit, attributes: self.pick(&PROJECTIONS) }
@@ -290,7 +398,7 @@ impl Caller<'_> {
 
     /// Page by page to the end.
     async fn query(&mut self) {
-        let (range, table, consistent) = (self.range(), self.pick(&TABLES), self.chance(50));
+        let (range, table, consistent) = (self.range(), self.table(), self.chance(50));
         let mut after = None;
         loop {
             let query = || RangeQuery {
@@ -302,8 +410,11 @@ impl Caller<'_> {
             };
             let memory = self.memory.query(query(), &self.usage).await;
             let embedded = self.embedded.query(query(), &self.usage).await;
-            match self.seen.same(&format!("{:?}", query()), memory, embedded) {
-                Some(ReadPage { last: Some(last), .. }) => after = Some(last),
+            match self.seen.same(|| format!("{:?}", query()), memory, embedded) {
+                Some(ReadPage { last: Some(last), items }) => {
+                    self.seen.cut_pages += u64::from(Some(items.len()) != range.limit);
+                    after = Some(last);
+                }
                 Some(ReadPage { last: None, .. }) => return,
                 None => {
                     self.seen.refused += 1;
@@ -314,15 +425,16 @@ impl Caller<'_> {
     }
 
     async fn count(&mut self) {
-        let (range, table) = (self.range(), self.pick(&TABLES));
+        let (range, table) = (self.range(), self.table());
         let memory = self.memory.count(table, &range, &self.usage).await;
         let embedded = self.embedded.count(table, &range, &self.usage).await;
-        self.seen.same(&format!("count {range:?}"), memory, embedded);
+        self.seen.same(|| format!("count {range:?}"), memory, embedded);
     }
 
     /// Segments and order are each store's own; all items together are the same.
     async fn scan(&mut self) {
-        let (table, segments, limit) = (self.pick(&TABLES), self.rng.i32(1..4), self.rng.i32(1..8));
+        let (table, segments) = (self.table(), self.rng.i32(1..4));
+        let limit = if self.is_large { 1_000 } else { self.rng.i32(1..8) };
         let mut all = [Vec::new(), Vec::new()];
         let mut pages = 0;
         for (calls, found) in [self.memory, self.embedded].into_iter().zip(&mut all) {
@@ -349,7 +461,7 @@ impl Caller<'_> {
             found.sort_by(|a, b| a.key.cmp(&b.key));
         }
         self.seen.requests += pages;
-        assert_eq!(all[0], all[1], "scan of {table}");
+        assert!(all[0] == all[1], "scan of {table}: {}\n{}", shown(&all[0]), shown(&all[1]));
     }
 
     async fn call(&mut self) {
@@ -369,19 +481,34 @@ impl Caller<'_> {
     }
 }
 
+/// A text, or the beginning of a long one.
+fn cut(text: String) -> String {
+    text.chars().take(SHOWN).collect()
+}
+
+/// The beginning of a value.
+fn shown(value: &impl Debug) -> String {
+    cut(format!("{value:?}"))
+}
+
 /// Makes so many calls on a fresh pair of stores, or until they differ: what follows from a difference is none.
 async fn compare(seed: u64, calls: u64) -> Seen {
     let (mut rng, mut seen) = (Rng::with_seed(seed), Seen::default());
     let (memory, stack) = (SharedTables::new(Tables::of(&tables())), Stack::start().await);
     let (memory, embedded) = (memory.store("memory"), stack.store());
+    let is_large = seed % LARGE == LARGE - 1;
     let mut caller = Caller {
+        is_large,
         rng: &mut rng,
         memory: memory.calls(),
         embedded: embedded.calls(),
         usage: Usage::default(),
         seen: &mut seen,
     };
-    for _ in 0..calls {
+    if is_large {
+        caller.fill().await;
+    }
+    for _ in 0..if is_large { calls.min(LARGE_CALLS) } else { calls } {
         caller.call().await;
         if let Some(difference) = caller.seen.differences.last_mut() {
             difference.insert_str(0, &format!("seed {seed}: "));
@@ -404,5 +531,9 @@ async fn tables_in_memory_answer_random_calls_as_the_embedded_store_does() {
 
     println!("{seen:?}");
     assert!(seen.done.iter().all(|kind| *kind > 20), "{seen:?}");
+    assert!(
+        seen.cut_pages > 20 && seen.cut_batches > 0 && seen.too_many > 2 && seen.too_large > 0,
+        "{seen:?}"
+    );
     assert!(seen.refused > 20 && seen.races > 20 && seen.unheld > 20, "{seen:?}");
 }
