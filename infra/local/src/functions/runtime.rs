@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -257,17 +258,88 @@ impl Runtimes {
         if function.enqueue.send(QueuedInvocation { invocation, respond }).is_err() {
             return Err(InvokeError::Crashed);
         }
-        // A task of its own: the timeout counts even if the caller hangs up.
-        let waiting = tokio::spawn(async move {
-            match tokio::time::timeout(timeout, answer).await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_)) => Err(InvokeError::Crashed),
-                Err(_) => {
-                    function.time_out(&request_id);
-                    Err(InvokeError::TimedOut)
-                }
+        let deadline = Instant::now() + timeout;
+        Caller(Some(AwaitedAnswer { function, request_id, deadline, answer })).answer().await
+    }
+}
+
+/// An answer that may come until the deadline.
+struct AwaitedAnswer {
+    function: Arc<Function>,
+    request_id: String,
+    deadline: Instant,
+    answer: oneshot::Receiver<Result<Bytes, InvokeError>>,
+}
+
+impl AwaitedAnswer {
+    async fn outcome(&mut self) -> Result<Bytes, InvokeError> {
+        match tokio::time::timeout_at(self.deadline, &mut self.answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(InvokeError::Crashed),
+            Err(_) => {
+                self.function.time_out(&self.request_id);
+                Err(InvokeError::TimedOut)
             }
-        });
-        waiting.await.unwrap_or(Err(InvokeError::Crashed))
+        }
+    }
+}
+
+/// Who waits for an answer. If it hangs up, so that this is dropped before the answer came, the invocation goes on and
+/// its timeout counts. Only then there is a task for it: a task for each would cost each a hand-off.
+struct Caller(Option<AwaitedAnswer>);
+
+impl Caller {
+    async fn answer(mut self) -> Result<Bytes, InvokeError> {
+        let Some(awaited) = &mut self.0 else { return Err(InvokeError::Crashed) };
+        let outcome = awaited.outcome().await;
+        self.0 = None;
+        outcome
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if let (Some(mut awaited), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(async move { awaited.outcome().await });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// A caller that hangs up before there is an answer.
+    async fn hang_up(runtimes: &Runtimes) {
+        tokio::select! {
+            biased;
+            _ = runtimes.invoke("stats", Bytes::new(), TIMEOUT) => unreachable!("nobody answers"),
+            () = std::future::ready(()) => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn invocation_whose_caller_hung_up_runs_and_may_be_answered() {
+        let runtimes = Runtimes::default();
+        drop(runtimes.register("stats", "7"));
+
+        hang_up(&runtimes).await;
+
+        let invocation = runtimes.next("stats", Some("7")).await;
+        assert!(runtimes.answer("stats", &invocation.request_id, Ok(Bytes::new())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn invocation_whose_caller_hung_up_still_times_out() {
+        let runtimes = Runtimes::default();
+        let instance = runtimes.register("stats", "7");
+
+        hang_up(&runtimes).await;
+        let invocation = runtimes.next("stats", Some("7")).await;
+        instance.timed_out().await;
+
+        assert!(!runtimes.answer("stats", &invocation.request_id, Ok(Bytes::new())));
     }
 }
