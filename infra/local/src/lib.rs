@@ -29,6 +29,7 @@ pub mod event_sources;
 pub mod functions;
 pub mod gateway;
 pub mod http_client;
+pub mod listen;
 pub mod platform;
 pub mod process;
 pub mod project;

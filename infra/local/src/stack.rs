@@ -84,7 +84,7 @@ struct StackContext<'a> {
 
 async fn serve(context: StackContext<'_>) -> Result<(), LocalError> {
     let StackContext { arguments, ports, console, stop, .. } = context;
-    let listeners = Listeners::bind(arguments, ports).await?;
+    let listeners = Listeners::bind(arguments, ports)?;
     let history = match &arguments.data {
         Some(folder) => FolderHistory::new(folder).prepare(arguments.wanted_history())?,
         None => HistoryWork::Make,

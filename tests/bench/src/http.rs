@@ -5,7 +5,6 @@ use axum::body::Bytes;
 use axum::http::{Request, header};
 use std::collections::BTreeSet;
 use std::path::Path;
-use tokio::net::TcpListener;
 use tokio::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -16,6 +15,7 @@ use torale_local::functions::fleet::Fleet;
 use torale_local::functions::runtime::Runtimes;
 use torale_local::gateway::{API_TIMEOUT, Gateway};
 use torale_local::http_client;
+use torale_local::listen::listen;
 use torale_local::project::{Project, Route};
 
 /// The longest time of an answer.
@@ -31,7 +31,7 @@ pub struct HttpApi {
 impl HttpApi {
     /// Starts the functions of some paths from the binaries in a folder, over the store on a port.
     pub async fn start(folder: &Path, paths: &BTreeSet<&str>, store: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = listen(0).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (runtimes, stop) = (Runtimes::default(), CancellationToken::new());
         let routes: Vec<Route> =
