@@ -38,3 +38,4 @@ pub mod request_id;
 pub mod stack;
 pub mod standins;
 pub mod store;
+pub mod threads;
