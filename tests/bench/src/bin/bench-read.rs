@@ -318,8 +318,8 @@ async fn over_http(
     }
     let note = format!(
         "{} executions, {} users, {} tasks, 30 days that end now; functions of the optimised build behind the local \
-         gateway, one process each, a connection for each request, {} requests of each page and build in turns. \
-         Function, gateway, store and client share the cores. \"Other\" is the build of --against.",
+         gateway, one process each, one connection, {} requests of each page and build in turns. Function, gateway, \
+         store and client share the cores, client and gateway one thread. \"Other\" is the build of --against.",
         world.executions, world.users, world.tasks, arguments.calls
     );
     let columns = ["endpoint", "page", "median ms", "p95 ms", "other: median ms", "other: p95 ms"];
@@ -419,12 +419,12 @@ const ABOUT: &str = "What a request costs over the embedded store (dynoxide, in 
     store are those of its answers before they are parsed. CPU ms is the median CPU time of the thread that runs the \
     instance and its store client. Times are of this machine and this store, for comparison only.";
 
-/// A thread runs each instance and nothing else, so that its CPU time is that of the requests.
+/// One thread runs an instance and nothing else meanwhile, so that its CPU time is that of the requests. Afterwards it
+/// runs gateway and client over HTTP: a request is not handed between threads of this process.
 fn main() {
     let arguments = Arguments::parse();
-    let functions_and_store = Runtime::new().unwrap();
     if let Some(history) = arguments.history {
-        return functions_and_store.block_on(serve_history(history));
+        return Runtime::new().unwrap().block_on(serve_history(history));
     }
     cost::listen();
     let mut report = BenchReport::new("read", ABOUT);
@@ -453,7 +453,7 @@ fn main() {
     report.targets = targets(&found, "");
     report.targets.extend(targets(&crowded, ", in a crowded minute"));
     if !arguments.no_functions {
-        functions_and_store.block_on(functions(&mut report, &arguments));
+        requests.block_on(functions(&mut report, &arguments));
     }
     report.finish();
 }
