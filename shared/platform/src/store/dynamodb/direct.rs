@@ -160,7 +160,7 @@ impl DirectReads {
         };
         let mut response = match self.interceptors.as_slice() {
             [] => resolved.send(request).await?,
-            interceptors => resolved.send_around(request, interceptors).await?,
+            interceptors => Box::pin(resolved.send_around(request, interceptors)).await?,
         };
         let (status, body) = (response.status(), response.take_body());
         if status.is_success() {
