@@ -364,6 +364,7 @@ impl Drop for Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::timeout;
 
     const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -388,7 +389,7 @@ mod tests {
 
         hang_up(&runtimes).await;
 
-        let invocation = runtimes.next("stats", Some("7")).await;
+        let invocation = timeout(TIMEOUT, runtimes.next("stats", Some("7"))).await.unwrap();
         assert!(runtimes.answer("stats", &invocation.request_id, Ok(Bytes::new())));
     }
 
@@ -440,7 +441,7 @@ mod tests {
         // It was woken, and has not taken the invocation.
         drop(second);
 
-        let invocation = tokio::time::timeout(TIMEOUT, first).await.unwrap();
+        let invocation = timeout(TIMEOUT, first).await.unwrap();
         assert_eq!(invocation.payload, Bytes::new());
     }
 
@@ -450,8 +451,8 @@ mod tests {
         let instance = runtimes.register("stats", "7");
 
         hang_up(&runtimes).await;
-        let invocation = runtimes.next("stats", Some("7")).await;
-        instance.timed_out().await;
+        let invocation = timeout(TIMEOUT, runtimes.next("stats", Some("7"))).await.unwrap();
+        timeout(TIMEOUT * 2, instance.timed_out()).await.unwrap();
 
         assert!(!runtimes.answer("stats", &invocation.request_id, Ok(Bytes::new())));
     }
