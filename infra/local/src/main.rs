@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use torale_local::args::{LocalArguments, LocalCommand};
@@ -10,18 +11,12 @@ use torale_local::console::Console;
 use torale_local::data::send;
 use torale_local::error::LocalError;
 use torale_local::stack;
+use torale_local::threads::ServerThreads;
 
 fn main() -> ExitCode {
     let arguments = LocalArguments::parse();
     let console = Console::default();
-    // The store runs in this process and blocks threads.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(8).enable_all().build();
-    let result = runtime.map_err(LocalError::io("the runtime")).and_then(|runtime| {
-        let result = runtime.block_on(run(arguments, &console));
-        runtime.shutdown_background();
-        result
-    });
-    match result {
+    match start(arguments, &console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console.note(format!("error: {error}"));
@@ -30,13 +25,26 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: LocalArguments, console: &Console) -> Result<(), LocalError> {
+fn start(arguments: LocalArguments, console: &Console) -> Result<(), LocalError> {
+    let runtime = Runtime::new().map_err(LocalError::io("the runtime"))?;
+    let threads = ServerThreads::start()?;
+    let result = runtime.block_on(run(arguments, console, &threads));
+    runtime.shutdown_background();
+    threads.stop();
+    result
+}
+
+async fn run(
+    arguments: LocalArguments,
+    console: &Console,
+    threads: &ServerThreads,
+) -> Result<(), LocalError> {
     let LocalArguments { command, run, ports } = arguments;
     let stop = CancellationToken::new();
     stop_on_signals(console, &stop)?;
     match command {
         Some(LocalCommand::Send { file }) => send::send(&file, &ports, console, &stop).await,
-        None => stack::run(&run, &ports, console, &stop).await,
+        None => stack::run(&run, &ports, threads, console, &stop).await,
     }
 }
 

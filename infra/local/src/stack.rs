@@ -37,6 +37,7 @@ use crate::gateway::{API_TIMEOUT, Gateway};
 use crate::project::Project;
 use crate::queue::{client, server};
 use crate::standins::Standins;
+use crate::threads::ServerThreads;
 use listeners::Listeners;
 use parts::StackParts;
 use platform::PlatformParts;
@@ -52,11 +53,12 @@ const GRACE: Duration = Duration::from_secs(5);
 pub async fn run(
     arguments: &RunOptions,
     ports: &Ports,
+    threads: &ServerThreads,
     console: &Console,
     stop: &CancellationToken,
 ) -> Result<(), LocalError> {
     let tracker = TaskTracker::new();
-    let context = StackContext { arguments, ports, console, tracker: &tracker, stop };
+    let context = StackContext { arguments, ports, threads, console, tracker: &tracker, stop };
     let mut serving = std::pin::pin!(serve(context));
     let result = tokio::select! {
         result = &mut serving => result,
@@ -76,6 +78,7 @@ pub async fn run(
 struct StackContext<'a> {
     arguments: &'a RunOptions,
     ports: &'a Ports,
+    threads: &'a ServerThreads,
     console: &'a Console,
     /// Waits for every task when the stack stops.
     tracker: &'a TaskTracker,
@@ -83,8 +86,8 @@ struct StackContext<'a> {
 }
 
 async fn serve(context: StackContext<'_>) -> Result<(), LocalError> {
-    let StackContext { arguments, ports, console, stop, .. } = context;
-    let listeners = Listeners::bind(arguments, ports).await?;
+    let StackContext { arguments, ports, threads, console, stop, .. } = context;
+    let listeners = Listeners::bind(arguments, ports, threads)?;
     let history = match &arguments.data {
         Some(folder) => FolderHistory::new(folder).prepare(arguments.wanted_history())?,
         None => HistoryWork::Make,
@@ -162,7 +165,7 @@ async fn prepare<'a>(
     standins: &Standins,
     failures: mpsc::Sender<LocalError>,
 ) -> Result<StackParts<'a>, LocalError> {
-    let StackContext { arguments, ports, console, tracker, stop } = context;
+    let StackContext { arguments, ports, threads, console, tracker, stop } = context;
     let runtimes = Runtimes::default();
     let gateway = Gateway::new(runtimes.clone(), API_TIMEOUT, console.clone());
     let gateway = match &arguments.stage {
@@ -188,6 +191,7 @@ async fn prepare<'a>(
     Ok(StackParts {
         arguments,
         ports,
+        threads,
         console,
         tracker,
         stop,

@@ -1,12 +1,13 @@
-//! Requests over HTTP: function binaries behind the local gateway, as `cargo dev --release` runs them.
+//! Requests over HTTP: function binaries behind the local gateway, as `cargo dev --release` runs them, except that the
+//! client is in the gateway's process and shares its thread, and the store is in a process of its own.
 
 use crate::report::root;
 use axum::body::Bytes;
 use axum::http::{Request, header};
 use std::collections::BTreeSet;
 use std::path::Path;
-use tokio::net::TcpListener;
-use tokio::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::{Duration, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use torale_local::console::Console;
@@ -15,7 +16,8 @@ use torale_local::functions::environment::Addresses;
 use torale_local::functions::fleet::Fleet;
 use torale_local::functions::runtime::Runtimes;
 use torale_local::gateway::{API_TIMEOUT, Gateway};
-use torale_local::http_client;
+use torale_local::http_client::Connection;
+use torale_local::listen::listen;
 use torale_local::project::{Project, Route};
 
 /// The longest time of an answer.
@@ -23,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The API over a store, with one process of each function that it needs.
 pub struct HttpApi {
-    port: u16,
+    client: Mutex<Connection>,
     _fleet: Fleet,
     _stop: DropGuard,
 }
@@ -31,7 +33,7 @@ pub struct HttpApi {
 impl HttpApi {
     /// Starts the functions of some paths from the binaries in a folder, over the store on a port.
     pub async fn start(folder: &Path, paths: &BTreeSet<&str>, store: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = listen(0).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (runtimes, stop) = (Runtimes::default(), CancellationToken::new());
         let routes: Vec<Route> =
@@ -45,14 +47,15 @@ impl HttpApi {
         let names: BTreeSet<String> = routes.into_iter().map(|route| route.function).collect();
         let one = |name| FunctionInstances { name, instances: 1 };
         fleet.replace(&names.into_iter().map(one).collect::<Vec<_>>());
-        Self { port, _fleet: fleet, _stop: stop.drop_guard() }
+        let client = Mutex::new(Connection::open(port).await.unwrap());
+        Self { client, _fleet: fleet, _stop: stop.drop_guard() }
     }
 
-    /// The body of a good answer, over a connection of its own.
+    /// The body of a good answer. All requests have one connection, as those of a user's client.
     pub async fn get(&self, uri: &str, key: &str) -> Bytes {
         let request = Request::get(uri).header(header::AUTHORIZATION, format!("Bearer {key}"));
         let request = request.body(Bytes::new()).unwrap();
-        let response = http_client::send(self.port, request, PATIENCE).await.unwrap();
+        let response = timeout(PATIENCE, self.client.lock().await.send(request)).await.unwrap().unwrap();
         assert_eq!(response.status(), 200, "{uri}: {:?}", response.body());
         response.into_body()
     }

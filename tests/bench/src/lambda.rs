@@ -4,11 +4,11 @@ use crate::report::root;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Stdio;
-use tokio::net::TcpListener;
 use tokio::time::{Duration, Instant};
 use torale_local::console::Console;
 use torale_local::functions::runtime::Runtimes;
 use torale_local::gateway::Gateway;
+use torale_local::listen::listen;
 use torale_local::process::{self, Child};
 
 /// Longest time of one invocation.
@@ -50,7 +50,7 @@ pub fn build<'a>(functions: impl IntoIterator<Item = &'a str>) {
 impl Lambdas {
     /// Over the store on a port.
     pub async fn start(store: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = listen(0).unwrap();
         let port = listener.local_addr().unwrap().port();
         let runtimes = Runtimes::default();
         tokio::spawn(Gateway::new(runtimes.clone(), PATIENCE, Console::default()).serve(listener));

@@ -17,6 +17,7 @@ use torale_domain::storage::item::{Item, Key, Value};
 use torale_domain::storage::keys::Lanes;
 use torale_domain::values::digest;
 use torale_local::console::Console;
+use torale_local::listen::listen;
 use torale_local::process;
 use torale_local::store as local;
 use torale_platform::store::{Store, Usage};
@@ -79,7 +80,7 @@ impl Drop for ServedStore {
 /// Serves a store on a port. In a file: in memory, the store slows down as it grows.
 pub async fn serve(port: u16) {
     let folder = folder(port);
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let listener = listen(port).unwrap();
     local::serve(listener, local::open(Some(&folder)).unwrap(), Console::default(), CancellationToken::new())
         .await;
 }

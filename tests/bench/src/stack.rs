@@ -7,7 +7,6 @@ use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::types::AttributeValue as Sent;
 use dynoxide::Database;
 use std::sync::mpsc::sync_channel;
-use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torale_domain::entities::fold::State;
 use torale_domain::events::{self, ReceivedMessage};
@@ -16,6 +15,7 @@ use torale_domain::storage::item::Item;
 use torale_domain::storage::keys::{self, CONTROL_TABLE, FIRST_GENERATION, Lanes, PK, SK};
 use torale_domain::values::ids::EntityKey;
 use torale_local::console::Console;
+use torale_local::listen::listen;
 use torale_local::store as local;
 use torale_platform::store::Store;
 use torale_testkit::stack::config;
@@ -36,7 +36,7 @@ pub struct BenchStack {
 impl BenchStack {
     /// A store with a history in it.
     pub async fn with(world: &BenchWorld, lanes: Lanes) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = listen(0).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (database, stop) = (local::open(None).unwrap(), CancellationToken::new());
         tokio::spawn(local::serve(listener, database.clone(), Console::default(), stop.clone()));

@@ -17,7 +17,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torale_domain::access::rate_limits::RateLimits;
@@ -26,6 +25,7 @@ use torale_domain::audit::verify::{HourSpan, TrailReport, TrailVerifier};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{self, PK, SK};
 use torale_local::console::Console;
+use torale_local::listen::listen;
 use torale_local::store::{self as local, Database};
 use torale_platform::audit::seal::{SealError, SealReport, Sealer, Signer};
 use torale_platform::authentication::{Authenticator, IdentityProviderSettings};
@@ -255,7 +255,7 @@ impl fmt::Debug for Stack {
 
 /// Serves an embedded store: its port, what stops it, and its database.
 async fn embedded() -> (u16, DropGuard, Database) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let listener = listen(0).unwrap();
     let port = listener.local_addr().unwrap().port();
     let (stop, database) = (CancellationToken::new(), local::open(None).unwrap());
     tokio::spawn(local::serve(listener, database.clone(), Console::default(), stop.clone()));

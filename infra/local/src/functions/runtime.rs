@@ -2,15 +2,17 @@
 //! sides on the network.
 //!
 //! Each function has one queue of invocations. A process that polls takes the next one and works on
-//! it until it responds or fails, its timeout passes, or the process ends.
+//! it until it responds or fails, its timeout passes, or the process ends. Of several that poll, the
+//! one that has worked last is next, as on Lambda: it has open connections and knows what is live.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -39,11 +41,24 @@ pub struct Runtimes(Arc<Mutex<HashMap<String, Arc<Function>>>>);
 
 /// One function: queued invocations, those being worked on, and its processes.
 struct Function {
-    enqueue: mpsc::UnboundedSender<QueuedInvocation>,
-    queue: AsyncMutex<mpsc::UnboundedReceiver<QueuedInvocation>>,
+    queue: Mutex<Queue>,
     /// By request id.
     running: Mutex<HashMap<String, RunningInvocation>>,
     instances: Mutex<HashMap<String, Arc<Instance>>>,
+}
+
+/// What waits for each other: invocations for a process, or processes for an invocation.
+#[derive(Default)]
+struct Queue {
+    invocations: VecDeque<QueuedInvocation>,
+    /// Those that poll, the last one last.
+    pollers: Vec<Arc<Notify>>,
+}
+
+/// A process that polls. Dropping it removes it from the queue.
+struct Poller<'a> {
+    queue: &'a Mutex<Queue>,
+    woken: Arc<Notify>,
 }
 
 /// An invocation as a process receives it.
@@ -98,13 +113,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Function {
     fn new() -> Self {
-        let (enqueue, queue) = mpsc::unbounded_channel();
-        Self {
-            enqueue,
-            queue: AsyncMutex::new(queue),
-            running: Mutex::default(),
-            instances: Mutex::default(),
-        }
+        Self { queue: Mutex::default(), running: Mutex::default(), instances: Mutex::default() }
     }
 
     /// Answers a running invocation; `false` if it does not run, or not any more.
@@ -141,9 +150,59 @@ impl Function {
 
     /// Fails queued invocations, unless a process is polling for them now.
     fn fail_queued(&self) {
-        let Ok(mut queue) = self.queue.try_lock() else { return };
-        while let Ok(queued) = queue.try_recv() {
-            drop(queued.respond.send(Err(InvokeError::Crashed)));
+        let mut queue = locked(&self.queue);
+        if queue.pollers.is_empty() {
+            for queued in queue.invocations.drain(..) {
+                drop(queued.respond.send(Err(InvokeError::Crashed)));
+            }
+        }
+    }
+
+    fn enqueue(&self, invocation: QueuedInvocation) {
+        let mut queue = locked(&self.queue);
+        queue.invocations.push_back(invocation);
+        queue.wake_last();
+    }
+
+    /// The next invocation of the queue. Dropping the future loses nothing.
+    async fn dequeue(&self) -> QueuedInvocation {
+        loop {
+            let poller = {
+                let mut queue = locked(&self.queue);
+                if let Some(invocation) = queue.invocations.pop_front() {
+                    return invocation;
+                }
+                let woken = Arc::new(Notify::new());
+                queue.pollers.push(Arc::clone(&woken));
+                Poller { queue: &self.queue, woken }
+            };
+            poller.woken.notified().await;
+            // Before the poller is dropped, which would wake another one for it.
+            let taken = locked(&self.queue).invocations.pop_front();
+            if let Some(invocation) = taken {
+                return invocation;
+            }
+        }
+    }
+}
+
+impl Queue {
+    /// Wakes the process that began to poll last.
+    fn wake_last(&mut self) {
+        if let Some(poller) = self.pollers.pop() {
+            poller.notify_one();
+        }
+    }
+}
+
+impl Drop for Poller<'_> {
+    fn drop(&mut self) {
+        let mut queue = locked(self.queue);
+        let polling = queue.pollers.len();
+        queue.pollers.retain(|other| !Arc::ptr_eq(other, &self.woken));
+        // It has been woken, and may not come to take what it was woken for.
+        if queue.pollers.len() == polling && !queue.invocations.is_empty() {
+            queue.wake_last();
         }
     }
 }
@@ -215,7 +274,7 @@ impl Runtimes {
             let taken = tokio::select! {
                 biased;
                 () = retired.cancelled() => None,
-                taken = async { function.queue.lock().await.recv().await } => taken,
+                taken = function.dequeue() => Some(taken),
             };
             let Some(QueuedInvocation { invocation, respond }) = taken else {
                 return std::future::pending().await;
@@ -254,20 +313,147 @@ impl Runtimes {
             payload,
             deadline_ms: clock::now_ms().saturating_add(timeout_ms),
         };
-        if function.enqueue.send(QueuedInvocation { invocation, respond }).is_err() {
-            return Err(InvokeError::Crashed);
-        }
-        // A task of its own: the timeout counts even if the caller hangs up.
-        let waiting = tokio::spawn(async move {
-            match tokio::time::timeout(timeout, answer).await {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(_)) => Err(InvokeError::Crashed),
-                Err(_) => {
-                    function.time_out(&request_id);
-                    Err(InvokeError::TimedOut)
-                }
+        function.enqueue(QueuedInvocation { invocation, respond });
+        let deadline = Instant::now() + timeout;
+        Caller(Some(AwaitedAnswer { function, request_id, deadline, answer })).answer().await
+    }
+}
+
+/// An answer that may come until the deadline.
+struct AwaitedAnswer {
+    function: Arc<Function>,
+    request_id: String,
+    deadline: Instant,
+    answer: oneshot::Receiver<Result<Bytes, InvokeError>>,
+}
+
+impl AwaitedAnswer {
+    async fn outcome(&mut self) -> Result<Bytes, InvokeError> {
+        match tokio::time::timeout_at(self.deadline, &mut self.answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(InvokeError::Crashed),
+            Err(_) => {
+                self.function.time_out(&self.request_id);
+                Err(InvokeError::TimedOut)
             }
-        });
-        waiting.await.unwrap_or(Err(InvokeError::Crashed))
+        }
+    }
+}
+
+/// Who waits for an answer. If it hangs up, so that this is dropped before the answer came, the invocation goes on and
+/// its timeout counts. Only then there is a task for it: a task for each would cost each a hand-off.
+struct Caller(Option<AwaitedAnswer>);
+
+impl Caller {
+    async fn answer(mut self) -> Result<Bytes, InvokeError> {
+        let Some(awaited) = &mut self.0 else { return Err(InvokeError::Crashed) };
+        let outcome = awaited.outcome().await;
+        self.0 = None;
+        outcome
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if let (Some(mut awaited), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(async move { awaited.outcome().await });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// Begins something that has to wait.
+    async fn begin(waiting: impl Future + Unpin) {
+        tokio::select! {
+            biased;
+            _ = waiting => unreachable!("nobody answers"),
+            () = std::future::ready(()) => {}
+        }
+    }
+
+    /// A caller that hangs up before there is an answer.
+    async fn hang_up(runtimes: &Runtimes) {
+        begin(Box::pin(runtimes.invoke("stats", Bytes::new(), TIMEOUT))).await;
+    }
+
+    #[tokio::test]
+    async fn invocation_whose_caller_hung_up_runs_and_may_be_answered() {
+        let runtimes = Runtimes::default();
+        drop(runtimes.register("stats", "7"));
+
+        hang_up(&runtimes).await;
+
+        let invocation = timeout(TIMEOUT, runtimes.next("stats", Some("7"))).await.unwrap();
+        assert!(runtimes.answer("stats", &invocation.request_id, Ok(Bytes::new())));
+    }
+
+    #[tokio::test]
+    async fn invocations_one_after_the_other_go_to_the_process_that_worked_last() {
+        let runtimes = Runtimes::default();
+        let mut first = Box::pin(runtimes.next("stats", None));
+        begin(&mut first).await;
+        // The second process begins to poll after the first one, and again after each answer.
+        let mut second = Box::pin(runtimes.next("stats", None));
+        for _ in 0..3 {
+            begin(&mut second).await;
+            let mut call = Box::pin(runtimes.invoke("stats", Bytes::new(), TIMEOUT));
+            begin(&mut call).await;
+
+            begin(&mut first).await;
+            let invocation = second.await;
+
+            assert!(runtimes.answer("stats", &invocation.request_id, Ok(Bytes::new())));
+            assert_eq!(call.await, Ok(Bytes::new()));
+            second = Box::pin(runtimes.next("stats", None));
+        }
+    }
+
+    #[tokio::test]
+    async fn invocations_at_once_go_to_every_process() {
+        let runtimes = Runtimes::default();
+        let mut first = Box::pin(runtimes.next("stats", None));
+        let mut second = Box::pin(runtimes.next("stats", None));
+        begin(&mut first).await;
+        begin(&mut second).await;
+
+        hang_up(&runtimes).await;
+        hang_up(&runtimes).await;
+
+        let (first, second) = tokio::join!(first, second);
+        assert_ne!(first.request_id, second.request_id);
+    }
+
+    #[tokio::test]
+    async fn invocation_of_a_process_that_stops_polling_goes_to_another() {
+        let runtimes = Runtimes::default();
+        let mut first = Box::pin(runtimes.next("stats", None));
+        let mut second = Box::pin(runtimes.next("stats", None));
+        begin(&mut first).await;
+        begin(&mut second).await;
+
+        hang_up(&runtimes).await;
+        // It was woken, and has not taken the invocation.
+        drop(second);
+
+        let invocation = timeout(TIMEOUT, first).await.unwrap();
+        assert_eq!(invocation.payload, Bytes::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn invocation_whose_caller_hung_up_still_times_out() {
+        let runtimes = Runtimes::default();
+        let instance = runtimes.register("stats", "7");
+
+        hang_up(&runtimes).await;
+        let invocation = timeout(TIMEOUT, runtimes.next("stats", Some("7"))).await.unwrap();
+        timeout(TIMEOUT * 2, instance.timed_out()).await.unwrap();
+
+        assert!(!runtimes.answer("stats", &invocation.request_id, Ok(Bytes::new())));
     }
 }

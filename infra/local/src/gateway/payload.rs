@@ -168,17 +168,25 @@ struct FunctionResult {
     is_base64_encoded: bool,
 }
 
+/// The HTTP response of JSON without `statusCode`.
+fn inferred(result: &Bytes) -> Option<Response<Body>> {
+    let value: Value = serde_json::from_slice(result).ok()?;
+    if value.get("statusCode").is_some() {
+        return None;
+    }
+    let inferred = Response::builder().header(header::CONTENT_TYPE, "application/json");
+    inferred.body(Body::from(result.clone())).ok()
+}
+
 /// The HTTP response of a function's result; `None` if the result is not in format 2.0.
 ///
 /// A result without `statusCode` becomes a 200 with that JSON, as API Gateway infers it.
 #[must_use]
 pub fn response(result: &Bytes) -> Option<Response<Body>> {
-    let value: Value = serde_json::from_slice(result).ok()?;
-    if value.get("statusCode").is_none() {
-        let inferred = Response::builder().header(header::CONTENT_TYPE, "application/json");
-        return inferred.body(Body::from(result.clone())).ok();
-    }
-    let result: FunctionResult = serde_json::from_value(value).ok()?;
+    // An array is no result in this form, though its elements could be read as one.
+    let is_object = result.trim_ascii_start().starts_with(b"{");
+    let read = is_object.then(|| serde_json::from_slice::<FunctionResult>(result)).transpose();
+    let Some(result) = read.ok().flatten() else { return inferred(result) };
     let status = StatusCode::from_u16(result.status_code).ok()?;
     let body = result.body.unwrap_or_default();
     let body = if result.is_base64_encoded { base64::decode(body).ok()? } else { body.into_bytes() };
@@ -282,7 +290,9 @@ mod tests {
 
     #[test]
     fn bare_json_is_a_200_and_anything_else_is_none() {
-        assert_eq!(response(&Bytes::from_static(b"[1]")).unwrap().status(), 200);
+        for (bare, status) in [("[404]", 200), (r#"{"body":"x"}"#, 200), (r#" {"statusCode":404}"#, 404)] {
+            assert_eq!(response(&Bytes::from(bare)).unwrap().status(), status, "{bare}");
+        }
         assert!(response(&Bytes::from_static(b"not json")).is_none());
         assert!(response(&Bytes::from_static(br#"{"statusCode":"200"}"#)).is_none());
         assert!(

@@ -1,5 +1,7 @@
 //! Which route a request belongs to.
 
+use std::borrow::Cow;
+
 use axum::http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -62,13 +64,17 @@ fn parameters(template: &str, path: &str) -> Option<PathParameters> {
     }
     let mut parameters = Vec::new();
     for (wanted, sent) in template.zip(sent) {
-        let sent = percent_decode_str(sent).decode_utf8_lossy().into_owned();
         match wanted.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            Some(name) if !sent.is_empty() => parameters.push((name.to_owned(), sent)),
-            Some(_) => return None,
-            None if wanted == sent => {}
+            Some(_) if sent.is_empty() => return None,
+            Some(name) => parameters.push((name.to_owned(), decoded(sent).into_owned())),
+            None if wanted == decoded(sent) => {}
             None => return None,
         }
     }
     Some(parameters)
+}
+
+/// Percent-decoded, copied only if there is something to decode.
+fn decoded(segment: &str) -> Cow<'_, str> {
+    percent_decode_str(segment).decode_utf8_lossy()
 }

@@ -1,9 +1,12 @@
 //! The ports, bound before anything else starts.
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use crate::args::{Ports, RunOptions};
 use crate::error::LocalError;
+use crate::listen::listen;
+use crate::threads::ServerThreads;
 
 /// The listeners of the parts that run in this process.
 pub(super) struct Listeners {
@@ -17,20 +20,30 @@ impl Listeners {
     ///
     /// # Errors
     /// If another program listens on one of them.
-    pub(super) async fn bind(arguments: &RunOptions, ports: &Ports) -> Result<Self, LocalError> {
+    pub(super) fn bind(
+        arguments: &RunOptions,
+        ports: &Ports,
+        threads: &ServerThreads,
+    ) -> Result<Self, LocalError> {
         let http = match arguments.no_functions {
             true => None,
-            false => Some(bind(ports.http_port, "the HTTP API", "--http-port").await?),
+            false => Some(bind(threads.gateway(), ports.http_port, "the HTTP API", "--http-port")?),
         };
-        let dynamodb = bind(ports.dynamodb_port, "the DynamoDB store", "--dynamodb-port").await?;
+        let dynamodb = bind(threads.store(), ports.dynamodb_port, "the DynamoDB store", "--dynamodb-port")?;
         // The queue's own process listens here: bind to see whether the port is free, then release
         // it.
-        drop(bind(ports.sqs_port, "the SQS queue", "--sqs-port").await?);
+        drop(bind(threads.gateway(), ports.sqs_port, "the SQS queue", "--sqs-port")?);
         Ok(Self { http, dynamodb })
     }
 }
 
-async fn bind(port: u16, service: &'static str, flag: &'static str) -> Result<TcpListener, LocalError> {
-    let bound = TcpListener::bind(("127.0.0.1", port)).await;
-    bound.map_err(|source| LocalError::PortTaken { port, service, flag, source })
+/// Binds a port for a server on a thread: what happens there is noticed by its runtime.
+fn bind(
+    thread: &Handle,
+    port: u16,
+    service: &'static str,
+    flag: &'static str,
+) -> Result<TcpListener, LocalError> {
+    let _thread = thread.enter();
+    listen(port).map_err(|source| LocalError::PortTaken { port, service, flag, source })
 }

@@ -34,6 +34,7 @@ use crate::queue::client::{self, LocalQueue};
 use crate::queue::poller::{Batching, Poller};
 use crate::queue::server::QueueServer;
 use crate::store::{self, Database};
+use crate::threads::ServerThreads;
 use torale_platform::clock::system;
 use torale_platform::store::Store;
 
@@ -44,6 +45,7 @@ const MANY_EXECUTIONS: u32 = 20_000;
 pub(super) struct StackParts<'a> {
     pub(super) arguments: &'a RunOptions,
     pub(super) ports: &'a Ports,
+    pub(super) threads: &'a ServerThreads,
     pub(super) console: &'a Console,
     /// Waits for every task when the stack stops.
     pub(super) tracker: &'a TaskTracker,
@@ -81,7 +83,7 @@ impl StackParts<'_> {
     pub(super) async fn start_store(&self, listener: TcpListener) -> Result<Database, LocalError> {
         let database = store::open(self.arguments.data.as_deref())?;
         let serving = store::serve(listener, database.clone(), self.console.clone(), self.stop.clone());
-        self.tracker.spawn(serving);
+        self.tracker.spawn_on(serving, self.threads.store());
         store::create_tables(&store::client(self.ports.dynamodb_port)).await?;
         Ok(database)
     }
@@ -152,7 +154,7 @@ impl StackParts<'_> {
     pub(super) fn start_gateway(&self, listener: TcpListener, routes: &[Route]) {
         self.gateway.set_routes(routes.to_vec());
         let (gateway, console, stop) = (self.gateway.clone(), self.console.clone(), self.stop.clone());
-        self.tracker.spawn(async move {
+        let serving = async move {
             tokio::select! {
                 served = gateway.serve(listener) => {
                     if let Err(error) = served {
@@ -161,7 +163,8 @@ impl StackParts<'_> {
                 }
                 () = stop.cancelled() => {}
             }
-        });
+        };
+        self.tracker.spawn_on(serving, self.threads.gateway());
     }
 
     /// Prints how to start `cargo lambda watch` and waits until something listens on its port.

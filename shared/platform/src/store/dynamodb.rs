@@ -5,12 +5,13 @@
 //! | `read`, `write`, `transact`, `administer` | the calls |
 //! | `convert` | items as the SDK has them |
 //! | `expression`, `query` | expressions, and what a query of a range says with them |
-//! | `direct`, `json`, `signing` | frequent reads without the SDK's orchestration, their JSON, their signatures |
+//! | `direct`, `json`, `signing`, `identity` | frequent reads without the SDK's orchestration, their JSON, their signatures, and who signs |
 
 mod administer;
 mod convert;
 mod direct;
 mod expression;
+mod identity;
 mod json;
 mod query;
 mod read;

@@ -61,8 +61,9 @@ struct Arguments {
     history: Option<BenchHistory>,
 }
 
-/// The most time of a request over HTTP at the median, in milliseconds: of the statistics, and of any page.
-const HTTP_LIMITS: (f64, f64) = (5.0, 7.0);
+/// The most time of a request over HTTP at the median, in milliseconds: of the statistics, of any page, and of all
+/// schedules at once.
+const HTTP_LIMITS: [f64; 3] = [5.0, 7.0, 80.0];
 
 /// A run that is published has a store with so many executions.
 const PUBLISHED: u64 = 1_000_000;
@@ -247,7 +248,15 @@ fn spread_row(name: &str, pages: u64, costs: &[(u64, Cost)]) -> Vec<String> {
     [name.to_owned()].into_iter().chain(cells).chain([trips.to_string()]).collect()
 }
 
-/// What P2 promises of each case. `of` says of which store.
+/// The read units of first pages or of others, and whether they are within a limit.
+fn units_of(pages: &[(u64, Cost)], first: bool, limit: f64) -> (String, bool) {
+    let units = pages.iter().filter(|(page, _)| (*page == 1) == first).map(|(_, cost)| cost.units);
+    let (most, least) = (units.clone().fold(0.0, f64::max), units.fold(f64::MAX, f64::min));
+    let range = if least < most { format!("{} to {}", short(least), short(most)) } else { short(most) };
+    (range, most <= limit)
+}
+
+/// What is wanted of each case. `of` says of which store.
 fn targets(found: &CostsByCase, of: &str) -> Vec<BenchTarget> {
     let mut targets = Vec::new();
     for (name, FoundCosts { limits, pages, cpu }) in found {
@@ -264,12 +273,14 @@ fn targets(found: &CostsByCase, of: &str) -> Vec<BenchTarget> {
             first <= limit && deep <= others,
             format!("{first} and {deep}"),
         );
-        let units = pages.iter().map(|(_, cost)| cost.units);
-        let (most, least) = (units.clone().fold(0.0, f64::max), units.fold(f64::MAX, f64::min));
+        let (of_first, of_others) = limits.units;
+        let ((first, first_met), (others, others_met)) =
+            (units_of(pages, true, of_first), units_of(pages, false, of_others));
+        let (of_first, of_others) = (short(of_first), short(of_others));
         target(
-            format!("at most {} read units after authentication", short(limits.units)),
-            most <= limits.units,
-            format!("{} to {}", short(least), short(most)),
+            format!("at most {of_first} read units after authentication for page 1, {of_others} for others"),
+            first_met && others_met,
+            format!("{first} and {others}"),
         );
         target(format!("at most {} ms of CPU", short(limits.cpu)), *cpu <= limits.cpu, short(*cpu));
     }
@@ -318,20 +329,20 @@ async fn over_http(
     }
     let note = format!(
         "{} executions, {} users, {} tasks, 30 days that end now; functions of the optimised build behind the local \
-         gateway, one process each, a connection for each request, {} requests of each page and build in turns. \
-         Function, gateway, store and client share the cores. \"Other\" is the build of --against.",
+         gateway, one process each, one connection, {} requests of each page and build in turns. Function, gateway, \
+         store and client share the cores, client and gateway one thread. \"Other\" is the build of --against.",
         world.executions, world.users, world.tasks, arguments.calls
     );
     let columns = ["endpoint", "page", "median ms", "p95 ms", "other: median ms", "other: p95 ms"];
     let mut table = Table::new("Over HTTP", note, &columns);
-    let (mut stats, mut pages) = (0.0_f64, 0.0_f64);
+    let (mut stats, mut pages, mut schedules) = (0.0_f64, 0.0_f64, 0.0_f64);
     let all_schedules = cases::all_schedules();
     for case in cases.iter().chain([&all_schedules]) {
         for page in pages_of(case, &builds[0]).await {
             let medians = over_http_of(case, page, &builds, arguments.calls).await;
             match case.name {
                 "stats" => stats = medians[0].0,
-                name if name == all_schedules.name => {}
+                name if name == all_schedules.name => schedules = medians[0].0,
                 _page => pages = pages.max(medians[0].0),
             }
             let mut row = vec![case.name.to_owned(), page.to_string()];
@@ -341,8 +352,8 @@ async fn over_http(
         }
     }
     report.add(table);
-    for (what, found, limit) in [("stats", stats, HTTP_LIMITS.0), ("any other request", pages, HTTP_LIMITS.1)]
-    {
+    let found = [("stats", stats), ("any page", pages), (all_schedules.name, schedules)];
+    for ((what, found), limit) in found.into_iter().zip(HTTP_LIMITS) {
         let what = format!("over HTTP, {what}: at most {limit} ms at the median");
         report.targets.push(BenchTarget { what, met: found <= limit, found: short(found) });
     }
@@ -419,12 +430,12 @@ const ABOUT: &str = "What a request costs over the embedded store (dynoxide, in 
     store are those of its answers before they are parsed. CPU ms is the median CPU time of the thread that runs the \
     instance and its store client. Times are of this machine and this store, for comparison only.";
 
-/// A thread runs each instance and nothing else, so that its CPU time is that of the requests.
+/// One thread runs an instance and nothing else meanwhile, so that its CPU time is that of the requests. Afterwards it
+/// runs gateway and client over HTTP: a request is not handed between threads of this process.
 fn main() {
     let arguments = Arguments::parse();
-    let functions_and_store = Runtime::new().unwrap();
     if let Some(history) = arguments.history {
-        return functions_and_store.block_on(serve_history(history));
+        return Runtime::new().unwrap().block_on(serve_history(history));
     }
     cost::listen();
     let mut report = BenchReport::new("read", ABOUT);
@@ -453,7 +464,7 @@ fn main() {
     report.targets = targets(&found, "");
     report.targets.extend(targets(&crowded, ", in a crowded minute"));
     if !arguments.no_functions {
-        functions_and_store.block_on(functions(&mut report, &arguments));
+        requests.block_on(functions(&mut report, &arguments));
     }
     report.finish();
 }

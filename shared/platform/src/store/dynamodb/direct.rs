@@ -5,6 +5,7 @@
 //! limit. It is attempted once. Whatever is not a plain success is left to the SDK, which reads again with its retries
 //! and its errors, and makes the reads of the next second, too.
 
+use super::identity::KeptIdentity;
 use super::signing::{CONTENT_TYPE, ReadSigner, SignatureHeaders};
 use crate::store::error::StoreError;
 use aws_sdk_dynamodb::Client;
@@ -16,9 +17,9 @@ use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorSettings, SharedHttpConnector,
 };
-use aws_smithy_runtime_api::client::identity::ResolveCachedIdentity;
+use aws_smithy_runtime_api::client::identity::{Identity, ResolveCachedIdentity};
 use aws_smithy_runtime_api::client::interceptors::context::{Input, InterceptorContext, Output};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::GetIdentityResolver;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -48,6 +49,7 @@ pub(super) struct DirectReads {
 struct Resolved {
     components: RuntimeComponents,
     connector: SharedHttpConnector,
+    identity: KeptIdentity,
     /// A request without a body and what depends on it.
     template: HttpRequest,
     signer: ReadSigner,
@@ -156,32 +158,10 @@ impl DirectReads {
         let Some(request) = resolved.request(operation, body).await else {
             return fails("it can't be signed");
         };
-        let (components, config) = (&resolved.components, &mut ConfigBag::base());
-        let mut context = InterceptorContext::new(Input::erase(()));
-        context.enter_serialization_phase();
-        context.take_input();
-        context.set_request(request);
-        context.enter_before_transmit_phase();
-        for interceptor in &self.interceptors {
-            interceptor.modify_before_transmit(&mut (&mut context).into(), components, config)?;
-        }
-        context.enter_transmit_phase();
-        let Some(request) = context.take_request() else { return fails("an interceptor took the request") };
-        let mut response = resolved.connector.call(request).await.or_else(fails)?;
-        let body = response.take_body().collect().await.or_else(fails)?;
-        *response.body_mut() = SdkBody::from(body.to_bytes());
-        context.set_response(response);
-        context.enter_before_deserialization_phase();
-        for interceptor in &self.interceptors {
-            interceptor.modify_before_deserialization(&mut (&mut context).into(), components, config)?;
-        }
-        context.enter_deserialization_phase();
-        context.set_output_or_error(Ok(Output::erase(())));
-        context.enter_after_deserialization_phase();
-        for interceptor in &self.interceptors {
-            interceptor.read_after_deserialization(&(&context).into(), components, config)?;
-        }
-        let Some(response) = context.response_mut() else { return fails("no answer") };
+        let mut response = match self.interceptors.as_slice() {
+            [] => resolved.send(request).await?,
+            interceptors => Box::pin(resolved.send_around(request, interceptors)).await?,
+        };
         let (status, body) = (response.status(), response.take_body());
         if status.is_success() {
             return Ok(body);
@@ -223,22 +203,72 @@ impl Resolved {
         let user_agent = request.headers().get("user-agent")?.to_owned();
         template.headers_mut().try_insert("user-agent", user_agent).ok()?;
         template.headers_mut().try_insert("content-type", CONTENT_TYPE).ok()?;
+        // Each request has its own, in the place of these.
+        for name in ["x-amz-target", "x-amz-date", "authorization"] {
+            template.headers_mut().try_insert(name, "").ok()?;
+        }
         Some(Self {
             connector: components.http_client()?.http_connector(&settings.build(), components),
             components: components.clone(),
             signer: ReadSigner::of(&request.uri().parse().ok()?, region)?,
+            identity: KeptIdentity::default(),
             template,
             limit: limits.operation_attempt_timeout(),
         })
     }
 
+    /// The whole answer to a request.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Failed> {
+        let mut response = self.connector.call(request).await.or_else(fails)?;
+        let body = response.take_body().collect().await.or_else(fails)?;
+        *response.body_mut() = SdkBody::from(body.to_bytes());
+        Ok(response)
+    }
+
+    /// The same, with the hooks of interceptors.
+    async fn send_around(
+        &self,
+        request: HttpRequest,
+        interceptors: &[SharedInterceptor],
+    ) -> Result<HttpResponse, Failed> {
+        let (components, config) = (&self.components, &mut ConfigBag::base());
+        let mut context = InterceptorContext::new(Input::erase(()));
+        context.enter_serialization_phase();
+        context.take_input();
+        context.set_request(request);
+        context.enter_before_transmit_phase();
+        for interceptor in interceptors {
+            interceptor.modify_before_transmit(&mut (&mut context).into(), components, config)?;
+        }
+        context.enter_transmit_phase();
+        let Some(request) = context.take_request() else { return fails("an interceptor took the request") };
+        context.set_response(self.send(request).await?);
+        context.enter_before_deserialization_phase();
+        for interceptor in interceptors {
+            interceptor.modify_before_deserialization(&mut (&mut context).into(), components, config)?;
+        }
+        context.enter_deserialization_phase();
+        context.set_output_or_error(Ok(Output::erase(())));
+        context.enter_after_deserialization_phase();
+        for interceptor in interceptors {
+            interceptor.read_after_deserialization(&(&context).into(), components, config)?;
+        }
+        let (_input, _output, _request, response) = context.into_parts();
+        response.map_or_else(|| fails("no answer"), Ok)
+    }
+
+    /// The identity that the SDK would sign with.
+    async fn resolve_identity(&self) -> Result<Identity, BoxError> {
+        let (cache, config) = (self.components.identity_cache(), ConfigBag::base());
+        let resolver = self.components.identity_resolver(SIGNATURE).ok_or("no identity is configured")?;
+        cache.resolve_cached_identity(resolver, &self.components, &config).await
+    }
+
     /// A signed request; `None` if there are no credentials.
     async fn request(&self, operation: &str, body: Vec<u8>) -> Option<HttpRequest> {
-        let (cache, config) = (self.components.identity_cache(), ConfigBag::base());
-        let resolver = self.components.identity_resolver(SIGNATURE)?;
-        let identity = cache.resolve_cached_identity(resolver, &self.components, &config).await.ok()?;
-        let credentials = identity.data::<Credentials>()?;
         let (target, now) = (format!("DynamoDB_20120810.{operation}"), self.components.time_source()?.now());
+        let identity = self.identity.get(now, self.resolve_identity()).await.ok()?;
+        let credentials = identity.data::<Credentials>()?;
         let SignatureHeaders { date, authorization } = self.signer.sign(credentials, now, &target, &body);
         let mut request = self.template.try_clone()?;
         *request.body_mut() = SdkBody::from(body);
