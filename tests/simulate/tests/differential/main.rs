@@ -1,17 +1,20 @@
 //! The tables in memory answer as the embedded store does, call by call: the simulator is worth what they are.
 
+mod choices;
+mod seen;
+
 use fastrand::Rng;
 use futures::StreamExt;
-use std::fmt::Debug;
-use torale_domain::storage::item::{Attributes, Item, Key, Value};
+use seen::{Seen, shown};
+use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::{AUDIT_TABLE, CONTROL_TABLE, PK, tables};
-use torale_domain::storage::read::{Range, SelectedAttributes};
+use torale_domain::storage::read::SelectedAttributes;
 use torale_domain::storage::write::{Action, Condition, Write};
 use torale_platform::store::calls::{
     BatchRead, BatchWrite, ForeignAttributes, IfExists, NumberComparison, RangeQuery, ReadPage, Scan,
     SetValue, TableCalls, Update, UpdateCondition,
 };
-use torale_platform::store::{StoreError, TransactError, Usage};
+use torale_platform::store::{TransactError, Usage};
 use torale_simulate::network::SharedTables;
 use torale_simulate::tables::Tables;
 use torale_testkit::stack::Stack;
@@ -55,176 +58,7 @@ struct Caller<'a> {
     is_large: bool,
 }
 
-/// What has been compared: kinds of calls, and how they came out.
-#[derive(Debug, Default)]
-struct Seen {
-    done: [u64; 10],
-    /// Requests to each store: some calls read page by page.
-    requests: u64,
-    refused: u64,
-    races: u64,
-    unheld: u64,
-    /// Where keys are many and values are large: pages that were cut by their size, batches that were cut, and requests
-    /// that are too long or too large.
-    cut_pages: u64,
-    cut_batches: u64,
-    too_many: u64,
-    too_large: u64,
-    differences: Vec<String>,
-}
-
-impl Seen {
-    fn add(&mut self, other: Self) {
-        let Self { done, requests, refused, races, unheld, differences, .. } = other;
-        self.done.iter_mut().zip(done).for_each(|(sum, more)| *sum += more);
-        self.requests += requests;
-        self.refused += refused;
-        self.races += races;
-        self.unheld += unheld;
-        self.cut_pages += other.cut_pages;
-        self.cut_batches += other.cut_batches;
-        self.too_many += other.too_many;
-        self.too_large += other.too_large;
-        self.differences.extend(differences);
-    }
-
-    /// Compares both answers; errors by their kind, since their texts differ.
-    fn same<T: PartialEq + Debug>(
-        &mut self,
-        call: impl FnOnce() -> String,
-        memory: Result<T, StoreError>,
-        embedded: Result<T, StoreError>,
-    ) -> Option<T> {
-        let kind = |error: &StoreError| match error {
-            StoreError::Unavailable(_) => "unavailable",
-            StoreError::Refused(_) => "refused",
-            StoreError::Corrupt(_) => "corrupt",
-        };
-        self.requests += 1;
-        let are_same = match (&memory, &embedded) {
-            (Ok(memory), Ok(embedded)) => memory == embedded,
-            (Err(memory), Err(embedded)) => kind(memory) == kind(embedded),
-            (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
-        };
-        if !are_same {
-            let (call, memory, embedded) = (cut(call()), shown(&memory), shown(&embedded));
-            self.differences.push(format!("{call}\n  memory: {memory}\nembedded: {embedded}"));
-        }
-        memory.ok()
-    }
-}
-
 impl Caller<'_> {
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.rng.usize(..of.len())]
-    }
-
-    /// A table: mostly the first one where values are large, which is enough of them.
-    fn table(&mut self) -> &'static str {
-        if self.is_large && self.chance(80) { TABLES[0] } else { self.pick(&TABLES) }
-    }
-
-    fn chance(&mut self, percent: u8) -> bool {
-        self.rng.u8(..100) < percent
-    }
-
-    fn key(&mut self) -> Key {
-        if self.chance(1) {
-            return Key::stored(String::new(), "s".to_owned());
-        }
-        if self.chance(1) {
-            return Key::stored("p".repeat(2049), "s".to_owned());
-        }
-        let sk = match self.is_large {
-            true => format!("s{:02}", self.rng.usize(..SORT_KEYS)),
-            false => self.pick(&["a", "b", "bb", "c", "ä", "z"]).to_owned(),
-        };
-        Key::stored(format!("p{}", self.rng.u8(..3)), sk)
-    }
-
-    /// So many different keys, where there are many.
-    fn different_keys(&mut self, count: usize) -> Vec<Key> {
-        let all = (0..3).flat_map(|p| (0..SORT_KEYS).map(move |s| (format!("p{p}"), format!("s{s:02}"))));
-        let mut all: Vec<Key> = all.map(|(pk, sk)| Key::stored(pk, sk)).collect();
-        self.rng.shuffle(&mut all);
-        all.truncate(count);
-        all
-    }
-
-    /// Some keys; where there are many, sometimes exactly so many different ones.
-    fn keys(&mut self, most: usize, exactly: [usize; 2]) -> Vec<Key> {
-        if self.is_large && self.chance(25) {
-            let count = self.pick(&exactly);
-            return self.different_keys(count);
-        }
-        let mut keys: Vec<Key> = (0..self.rng.usize(1..=most)).map(|_| self.key()).collect();
-        if !self.chance(3) {
-            keys.sort();
-            keys.dedup();
-        }
-        keys
-    }
-
-    fn name(&mut self) -> String {
-        self.pick(&NAMES).to_owned()
-    }
-
-    fn value(&mut self) -> Value {
-        match self.rng.u8(..8) {
-            0 => Value::Bytes(vec![1, 2, self.rng.u8(..2)]),
-            1 | 2 => Value::Text(self.pick(&["x", "y", ""]).to_owned()),
-            3 => Value::Number(i128::from(self.rng.i64(..))),
-            _ => Value::Number(i128::from(self.rng.i8(-2..3))),
-        }
-    }
-
-    fn attributes(&mut self) -> Attributes {
-        if self.chance(1) {
-            return Attributes::from([("a".to_owned(), Value::Text("x".repeat(410_000)))]);
-        }
-        if self.is_large && self.chance(40) {
-            return self.large();
-        }
-        (0..self.rng.usize(..4)).map(|_| (self.name(), self.value())).collect()
-    }
-
-    fn large(&mut self) -> Attributes {
-        let large = "x".repeat(self.rng.usize(LARGE_BYTES));
-        Attributes::from([("a".to_owned(), Value::Text(large)), ("n".to_owned(), self.value())])
-    }
-
-    fn conditions(&mut self) -> Vec<Condition> {
-        let condition = |caller: &mut Self| match caller.rng.u8(..8) {
-            0 => Condition::Absent(PK.to_owned()),
-            1 => Condition::Present(PK.to_owned()),
-            2 => Condition::Absent(caller.name()),
-            3 => Condition::Present(caller.name()),
-            4 => Condition::Equals(caller.name(), caller.value()),
-            5 => Condition::Differs(caller.name(), caller.value()),
-            _ => Condition::EqualsOrAbsent(caller.name(), caller.value()),
-        };
-        (0..self.rng.usize(..3)).map(|_| condition(self)).collect()
-    }
-
-    /// Of different attributes: DynamoDB refuses one that an update names twice.
-    fn action(&mut self) -> Action {
-        match self.rng.u8(..6) {
-            0 => Action::Delete,
-            1 => Action::Put(self.attributes()),
-            2 => Action::Check,
-            _ => {
-                let mut names = NAMES.map(str::to_owned);
-                self.rng.shuffle(&mut names);
-                let [first, second, third, _] = names;
-                let add =
-                    if self.chance(50) { vec![(first, i128::from(self.rng.i8(-3..4)))] } else { Vec::new() };
-                let set = if self.chance(50) { vec![(second, self.value())] } else { Vec::new() };
-                let removes = self.chance(50) || (add.is_empty() && set.is_empty());
-                Action::Update { add, set, remove: if removes { vec![third] } else { Vec::new() } }
-            }
-        }
-    }
-
     async fn transact(&mut self) {
         let is_heavy = self.is_large && self.chance(40);
         let keys = match is_heavy {
@@ -384,18 +218,6 @@ impl Caller<'_> {
         self.seen.refused += u64::from(answer.is_none());
     }
 
-    fn range(&mut self) -> Range {
-        let bound = |caller: &mut Self| {
-            let sk = caller.key().sk;
-            caller.chance(50).then_some(sk)
-        };
-        let most = if self.is_large { 40 } else { 5 };
-        let limit = if self.chance(50) { Some(self.rng.usize(1..most)) } else { None };
-        let (from, to) = (bound(self), bound(self));
-        let (pk, descending) = (format!("p{}", self.rng.u8(..4)), self.chance(50));
-        Range { pk, from, to, descending, limit, attributes: self.pick(&PROJECTIONS) }
-    }
-
     /// Page by page to the end.
     async fn query(&mut self) {
         let (range, table, consistent) = (self.range(), self.table(), self.chance(50));
@@ -479,16 +301,6 @@ impl Caller<'_> {
             _ => self.scan().await,
         }
     }
-}
-
-/// A text, or the beginning of a long one.
-fn cut(text: String) -> String {
-    text.chars().take(SHOWN).collect()
-}
-
-/// The beginning of a value.
-fn shown(value: &impl Debug) -> String {
-    cut(format!("{value:?}"))
 }
 
 /// Makes so many calls on a fresh pair of stores, or until they differ: what follows from a difference is none.
