@@ -26,8 +26,8 @@ pub fn check(world: &Installation, answered: &Answered, logged: &[Value]) -> Res
         let tables = world.tables.lock();
         (tables.items(AUDIT_TABLE), tables.items(AUDIT_INDEX_TABLE))
     };
-    if answered.recorded.is_empty() && items.is_empty() {
-        return check_changes(&world.events.taken(), &[], logged);
+    if answered.recorded.is_empty() && items.is_empty() && index.is_empty() {
+        return check_changes(&[], logged);
     }
     let report = trail::report(&items, None);
     if !report.faults.is_empty() || report.unsealed > 0 {
@@ -41,32 +41,88 @@ pub fn check(world: &Installation, answered: &Answered, logged: &[Value]) -> Res
     if let Some(request) = answered.recorded.iter().find(|request| !recorded.contains(request.as_str())) {
         return Err(format!("the request {request} was answered and is not recorded"));
     }
-    check_changes(&world.events.taken(), &entries, logged)
+    check_changes(&entries, logged)
 }
 
-/// Each change of a user has a record of its own. What the queue has brought was changed by somebody else.
-fn check_changes(taken: &[String], entries: &[&AuditedRequest], logged: &[Value]) -> Result<(), String> {
-    let ids = taken.iter().filter_map(|body| serde_json::from_str::<Value>(body).ok());
-    let brought: BTreeSet<String> = ids.map(|event| event["id"].to_string()).collect();
-    let mut unrecorded: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+/// A change of a user: the action, whom it concerns, and who made it.
+type Change<'a> = (&'a str, &'a str, &'a str);
+
+/// Each change of a user has a record of its own. One that is announced by the queue as well is in the log twice, under
+/// the same id. A request that had nothing to change has such a record, too: one of the same administrator hides that
+/// another record is missing.
+fn check_changes(entries: &[&AuditedRequest], logged: &[Value]) -> Result<(), String> {
+    let mut changes: BTreeMap<&str, Change<'_>> = BTreeMap::new();
     for event in logged.iter().filter(|event| event["source"] == SOURCE) {
         let action = CHANGES.iter().find(|(name, _)| event["type"] == *name).map(|(_, action)| *action);
-        let Some((action, user)) = action.zip(event["data"]["user_id"].as_str()) else { continue };
-        if !brought.contains(&event["id"].to_string()) {
-            faults::count("change with a record", None);
-            *unrecorded.entry((action, user)).or_default() += 1;
+        let field = |name: &str| event["data"][name].as_str();
+        let change = action.zip(field("user_id")).zip(field("by"));
+        if let Some(((action, user), by)) = change {
+            changes.insert(event["id"].as_str().unwrap_or_default(), (action, user, by));
         }
     }
+    let mut unrecorded: BTreeMap<(&str, &str, String), usize> = BTreeMap::new();
+    for (action, user, by) in changes.into_values() {
+        faults::count("change with a record", None);
+        *unrecorded.entry((action, user, by.to_owned())).or_default() += 1;
+    }
     for entry in entries.iter().filter(|entry| entry.status == 200) {
-        let target = entry.target.as_deref().unwrap_or_default();
-        if let Some(count) = unrecorded.get_mut(&(entry.action.as_str(), target)) {
+        let by = entry.principal.user_id.map(|user| user.to_string()).unwrap_or_default();
+        let change = (entry.action.as_str(), entry.target.as_deref().unwrap_or_default(), by);
+        if let Some(count) = unrecorded.get_mut(&change) {
             *count = count.saturating_sub(1);
         }
     }
     match unrecorded.into_iter().find(|(_, count)| *count > 0) {
-        Some(((action, user), count)) => {
-            Err(format!("{count} of {action} {user} are in the log and not recorded"))
-        }
+        Some((change, count)) => Err(format!("{count} of {change:?} are in the log and not recorded")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use torale_domain::audit::{AuthMethod, Principal};
+    use torale_domain::values::ids::UserId;
+    use torale_testkit::present::NOW;
+
+    const ANN: &str = "11111111-0000-4000-8000-000000000001";
+    const BOB: &str = "11111111-0000-4000-8000-000000000002";
+
+    fn deactivated(id: &str, user: &str) -> Value {
+        json!({ "id": id, "source": SOURCE, "type": "ai.torale.user.deactivated", "data": { "user_id": user, "by": BOB } })
+    }
+
+    fn record(action: &str, by: &str) -> AuditedRequest {
+        AuditedRequest {
+            at: NOW,
+            principal: Principal { user_id: UserId::parse(by), ..Principal::default() },
+            method: AuthMethod::ApiKey,
+            action: action.to_owned(),
+            target: Some(ANN.to_owned()),
+            parameters: json!({}),
+            status: 200,
+            request_id: "r".to_owned(),
+            source: None,
+            user_agent: None,
+            duration_ms: 1,
+        }
+    }
+
+    #[test]
+    fn change_without_a_record_is_found() {
+        let by_bob = record("users.deactivate", BOB);
+        let checked = |records: &[&AuditedRequest], logged: &[Value]| check_changes(records, logged).is_ok();
+        let (one, two) = (deactivated("1", ANN), deactivated("2", ANN));
+
+        assert!(checked(&[&by_bob], std::slice::from_ref(&one)));
+        assert!(checked(&[&by_bob], &[one.clone(), one.clone()]), "it was announced, too");
+        assert!(!checked(&[], std::slice::from_ref(&one)));
+        assert!(!checked(&[&by_bob], &[one.clone(), two]), "one of two is missing");
+        for other in [record("users.reactivate", BOB), record("users.deactivate", ANN)] {
+            assert!(!checked(&[&other], std::slice::from_ref(&one)), "{other:?}");
+        }
+        let refused = AuditedRequest { status: 503, ..by_bob };
+        assert!(!checked(&[&refused], &[one]));
     }
 }

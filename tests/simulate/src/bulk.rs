@@ -112,7 +112,8 @@ impl BulkRequest {
             for item in items {
                 let skips = defects::is(Defect::ItemsAfterAFailedOneCountAsDone);
                 let is_after_failure = results.iter().any(|result: &ItemResult| !result.is_done());
-                results.push(match skips && is_after_failure {
+                let is_user = item["user_id"] != NO_ID && item["user_id"] != NOBODY;
+                results.push(match skips && is_after_failure && is_user {
                     true => ItemResult::Deactivated,
                     false => ItemResult::read(item)?,
                 });

@@ -214,7 +214,7 @@ fn random_request(
 /// A request that an administrator has sent.
 struct SentRequest {
     name: &'static str,
-    /// The users whom it changes, if it changes any.
+    /// The users whom it changes, unless it reads a page.
     targets: Vec<String>,
     /// Whether a deactivation of the first of them had been answered before it was sent. One that others make meanwhile
     /// may come after it.

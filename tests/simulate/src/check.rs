@@ -114,12 +114,12 @@ fn text(error: impl ToString) -> String {
 fn check_messages(world: &Installation) -> Result<(Vec<String>, Vec<ReceivedMessage>), String> {
     let tables = world.tables.lock();
     let logged = logged(&tables.items(EVENTS_TABLE))?;
-    let parsed = logged.iter().map(|body| events::parse(body, None).map_err(|_| format!("no event: {body}")));
-    let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
+    let now = NOW.plus(trace::elapsed());
+    let parse = |body: &String| events::parse(body, Some(now)).map_err(|_| format!("no event: {body}"));
+    let parsed = logged.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let quarantined = tables.items(QUARANTINE_TABLE);
     let in_log: BTreeSet<&str> = logged.iter().map(String::as_str).collect();
     let quarantined: BTreeSet<&str> = quarantined.iter().filter_map(|item| item.text("body")).collect();
-    let now = NOW.plus(trace::elapsed());
     for message in world.events.taken() {
         if in_log.contains(message.as_str()) {
             continue;
@@ -266,7 +266,6 @@ async fn check_answers(world: &Installation, logged: &[String], parsed: &[Value]
         let payload = request.payload();
         let (path, query) = (payload["rawPath"].as_str(), payload["rawQueryString"].as_str());
         let (path, query) = path.zip(query).expect("a request");
-        // The simulated time stands still while nothing waits, but not during a request.
         let before = clocks::CALLERS[0]();
         let answer = request.send_with(&app, &world.commands.client("endpoint")).await;
         let (status, mut body) = model.get(path, query, before.millis(), &ui);

@@ -27,7 +27,7 @@ pub enum Fault {
     LongTransaction,
     /// A process dies amid a batch and starts again.
     Death,
-    /// A message is delivered again after it was deleted.
+    /// A message is received once more while somebody has it, or after it was deleted.
     Duplicate,
     /// A message is delivered late.
     LateMessage,

@@ -142,9 +142,46 @@ pub async fn all<'a>(processes: impl IntoIterator<Item = LocalBoxFuture<'a, ()>>
     FuturesUnordered::from_iter(processes).collect::<()>().await;
 }
 
+/// What is counted when a process begins while another one of its name runs.
+const AT_ONCE: [(&str, &str); 3] =
+    [("relay", "relays at once"), ("executor", "executors at once"), ("sealer", "sealers at once")];
+
+thread_local! {
+    /// How many of these run.
+    static RUNNING: RefCell<[u32; AT_ONCE.len()]> = const { RefCell::new([0; AT_ONCE.len()]) };
+}
+
+/// A process of one of these names, while it runs.
+struct Running(Option<usize>);
+
+impl Running {
+    fn begin(name: &str) -> Self {
+        let of = AT_ONCE.iter().position(|(one, _)| *one == name);
+        if let Some(of) = of {
+            let others = RUNNING.with_borrow_mut(|running| {
+                running[of] += 1;
+                running[of] - 1
+            });
+            if others > 0 {
+                faults::count(AT_ONCE[of].1, None);
+            }
+        }
+        Self(of)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(of) = self.0 {
+            RUNNING.with_borrow_mut(|running| running[of] -= 1);
+        }
+    }
+}
+
 /// Runs what a process does, which may end amid it: `None` if it has.
 pub async fn mortal<T>(name: &'static str, life: Duration, doing: impl Future<Output = T>) -> Option<T> {
     faults::count(name, None);
+    let _running = Running::begin(name);
     if !faults::happens(Fault::Death, name) {
         return Some(doing.await);
     }

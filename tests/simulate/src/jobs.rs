@@ -81,11 +81,10 @@ fn note(name: &str, batch: &[QueueMessage]) {
     });
 }
 
-/// A relay of the outbox: the first when an entry is written, and sometimes late, the second by its schedule. They may
-/// run at once.
+/// A relay of the outbox: soon after an entry was written, and sometimes late, by its schedule. Two may run at once.
 pub async fn relay(world: &Installation, number: usize, clock: Clock) {
     let due = || {
-        let longest = if number > 0 || fastrand::u8(..4) == 0 { SCHEDULE_MS } else { STREAM_MS };
+        let longest = if fastrand::u8(..4) == 0 { SCHEDULE_MS } else { STREAM_MS << number };
         let pause = Duration::from_millis(fastrand::u64(..longest));
         world.has_outbox_entries().then(|| Instant::now() + pause)
     };

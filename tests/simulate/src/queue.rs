@@ -22,6 +22,8 @@ const LATE_S: u64 = 3600;
 const VERY_LATE_S: u64 = 2 * 86_400;
 /// How soon a message that was received may be received once more, in milliseconds.
 const TWICE_MS: u64 = 500;
+/// How long a batch that has a message is at work at least, if its process lives.
+const HELD: Duration = Duration::from_millis(20);
 
 /// The most messages of a batch.
 const BATCH: usize = 10;
@@ -119,13 +121,22 @@ struct Message {
     sent: Instant,
     visible: Instant,
     received: u32,
+    /// Until when whoever has received it may work on it.
+    held: Option<Instant>,
 }
 
 impl Messages {
     /// Takes a message, or takes it again.
     fn add(&mut self, body: String, visible: Instant) {
         self.ids += 1;
-        self.waiting.push(Message { id: self.ids, body, sent: Instant::now(), visible, received: 0 });
+        self.waiting.push(Message {
+            id: self.ids,
+            body,
+            sent: Instant::now(),
+            visible,
+            received: 0,
+            held: None,
+        });
     }
 
     /// Takes out what is not to be received any more: what is too old is gone, hidden or not, and what was received too
@@ -221,7 +232,11 @@ impl Queue {
         let mut received = Vec::new();
         for message in messages.waiting.iter_mut().filter(|message| message.visible <= now).take(most) {
             faults::count("deliver", None);
+            if message.held.is_some_and(|until| now < until) {
+                faults::count("received twice at once", None);
+            }
             message.received += 1;
+            message.held = Some(now + HELD);
             // Though it is hidden, another process may receive it at the same time.
             let twice = faults::happens(Fault::Duplicate, "receive");
             let hidden =
@@ -252,11 +267,13 @@ impl Queue {
             }
             if failed.contains(&id) && !forgets {
                 trace::note(|| format!("message {id} failed and comes again"));
+                message.held = None;
                 return true;
             }
             let again = faults::happens(Fault::Duplicate, "deliver");
             if again {
                 message.visible = now + self.delay();
+                message.held = None;
             }
             again
         });

@@ -7,7 +7,7 @@ use torale_simulate::schedule::{Simulation, run};
 /// need a long user or a late event are rarer.
 const DEFECTS: [(Defect, u64); 28] = [
     (Defect::UpdatesOfAnythingHold, 60),
-    (Defect::ClaimsAreIgnored, 1_000),
+    (Defect::ClaimsAreIgnored, 3_000),
     (Defect::EqualsIsIgnored, 100),
     (Defect::AbsentItemIsIgnored, 30),
     (Defect::TransactionsTear, 30),
@@ -27,8 +27,8 @@ const DEFECTS: [(Defect, u64); 28] = [
     (Defect::FailedCommandsAreDeleted, 300),
     (Defect::PausesAreLost, 300),
     (Defect::AbsentIdsCountAsDone, 150),
-    (Defect::AccessIsKept, 600),
-    (Defect::GuessesAreKept, 600),
+    (Defect::AccessIsKept, 1_500),
+    (Defect::GuessesAreKept, 1_500),
     (Defect::LimitsAreIgnored, 300),
     (Defect::AuditRowsAreLost, 30),
     (Defect::WebhooksAreMisdated, 60),

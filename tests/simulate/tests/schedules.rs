@@ -7,7 +7,12 @@ use torale_simulate::schedule::{Simulation, in_threads, run};
 use torale_testkit::switches;
 
 /// What must have happened in them besides every fault: without it, a check would have had nothing to look at.
-const HAPPENED: [&str; 60] = [
+const HAPPENED: [&str; 65] = [
+    "change with a record",
+    "received twice at once",
+    "relays at once",
+    "executors at once",
+    "sealers at once",
     "deactivated",
     "bulk deactivated",
     "bulk: already",
@@ -73,7 +78,9 @@ const HAPPENED: [&str; 60] = [
 /// What goes wrong with a call of any service.
 const LOST: [Fault; 4] = [Fault::LostRequest, Fault::LostAnswer, Fault::LateRequest, Fault::Throttled];
 /// Which faults must have hit which calls: those of which 3,000 schedules have at least ten.
-const PAIRS: [(&str, &[Fault]); 37] = [
+const PAIRS: [(&str, &[Fault]); 39] = [
+    ("create_table", &LOST),
+    ("receive", &[Fault::Duplicate]),
     ("ban", &LOST),
     ("ban", &[Fault::Outage, Fault::BusyOutside]),
     ("consumer", &[Fault::Death]),

@@ -186,11 +186,11 @@ impl Caller<'_> {
             items.sort_by(|a, b| a.key.cmp(&b.key));
             (items, left)
         };
-        let (mut answers, mut cut) = (Vec::new(), 0);
+        let (mut answers, mut cuts) = (Vec::new(), Vec::new());
         for calls in [self.memory, self.embedded] {
             // Which keys stay unprocessed for their size is each store's own; all items together are the same.
             let (mut all, mut left, mut more) = (Vec::new(), keys.clone(), true);
-            let mut answer = Ok(());
+            let (mut answer, mut cut) = (Ok(()), 0);
             while more {
                 let batch = BatchRead {
                     table,
@@ -210,8 +210,10 @@ impl Caller<'_> {
                 cut += u64::from(more);
             }
             answers.push(answer.map(|()| sorted((all, left))));
+            cuts.push(cut);
         }
-        self.seen.cut_batches += cut;
+        assert!(cuts.iter().all(|cut| *cut > 0) || cuts.iter().all(|cut| *cut == 0), "cut: {cuts:?}");
+        self.seen.cut_batches += cuts[0];
         let (embedded, memory) = (answers.pop().unwrap(), answers.pop().unwrap());
         self.seen.too_many += u64::from(keys.len() > GETS[0] && memory.is_err());
         let answer = self.seen.same(|| format!("get_batch {keys:?}"), memory, embedded);
@@ -343,9 +345,8 @@ async fn tables_in_memory_answer_random_calls_as_the_embedded_store_does() {
 
     println!("{seen:?}");
     assert!(seen.done.iter().all(|kind| *kind > 20), "{seen:?}");
-    assert!(
-        seen.cut_pages > 20 && seen.cut_batches > 0 && seen.too_many > 2 && seen.too_large > 0,
-        "{seen:?}"
-    );
+    let sizes_were_tried =
+        seen.cut_pages > 20 && seen.cut_batches > 0 && seen.too_many > 2 && seen.too_large > 0;
+    assert!(sizes_were_tried || calls.div_ceil(LIFE) < LARGE, "{seen:?}");
     assert!(seen.refused > 20 && seen.races > 20 && seen.unheld > 20, "{seen:?}");
 }
