@@ -50,6 +50,7 @@ impl Connection {
     pub async fn send(&mut self, request: Request<Bytes>) -> Result<Response<Bytes>, LocalHttpError> {
         let (mut parts, body) = request.into_parts();
         parts.headers.entry(header::HOST).or_insert(HeaderValue::from_static("127.0.0.1"));
+        self.sender.ready().await?;
         let response = self.sender.send_request(Request::from_parts(parts, Full::new(body))).await?;
         let (parts, body) = response.into_parts();
         Ok(Response::from_parts(parts, body.collect().await?.to_bytes()))

@@ -1,5 +1,6 @@
 //! Requests over HTTP: function binaries behind the local gateway, as `cargo dev --release` runs them, except that the
-//! client is in the gateway's process and shares its thread, and the store is in a process of its own.
+//! client is in the gateway's process and shares its thread, and the store is in a process of its own, with a
+//! thread a core.
 
 use crate::report::root;
 use axum::body::Bytes;

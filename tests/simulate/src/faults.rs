@@ -141,8 +141,8 @@ impl Odds {
         Self { of: [0; Fault::ALL.len()], are_calls_instant: false }
     }
 
-    /// Odds by which nothing goes wrong, and calls take no simulated time: for what runs alone, so that no moment differs
-    /// from another one. A call costs less than half then.
+    /// Odds by which nothing goes wrong, and calls take no simulated time: for what runs alone, so that no moment
+    /// differs from another one. A schedule costs less then.
     pub const fn instant() -> Self {
         Self { are_calls_instant: true, ..Self::none() }
     }

@@ -35,8 +35,8 @@ pub fn set() {
     OUTAGES.set([Service::Store, Service::Outside].map(|service| drawn(service, latest()).unwrap_or((0, 0))));
 }
 
-/// Sometimes, lets the store have another outage soon, unless it has one now. It may come amid what begins now, and takes
-/// the place of one that has not begun yet.
+/// Sometimes, lets the store have another outage soon, unless it has one now. It may come amid what begins now, and
+/// takes the place of one that has not begun yet.
 pub fn may_begin_amid_work() {
     let [_store, outside] = OUTAGES.get();
     if !is_out(Service::Store)

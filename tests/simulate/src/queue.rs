@@ -16,8 +16,8 @@ use torale_platform::queue::calls::{BatchAnswer, MessageFailure, QueueCall, Queu
 use torale_platform::queue::{MessageQueue, QueueError};
 use torale_platform::sqs::QueueMessage;
 
-/// How late a message is delivered at most, in seconds: an hour, and in some schedules two days. Days cost the time that
-/// it takes to read an empty log.
+/// How late a message is delivered at most, in seconds: an hour, and in some schedules two days. Days cost the time
+/// that it takes to read an empty log.
 const LATE_S: u64 = 3600;
 const VERY_LATE_S: u64 = 2 * 86_400;
 /// How soon a message that was received may be received once more, in milliseconds.

@@ -3,7 +3,8 @@
 //!
 //! Each function has one queue of invocations. A process that polls takes the next one and works on
 //! it until it responds or fails, its timeout passes, or the process ends. Of several that poll, the
-//! one that has worked last is next, as on Lambda: it has open connections and knows what is live.
+//! one that began to last is next. Mostly it has worked last, as on Lambda: it has open connections
+//! and knows what is live.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,8 +52,10 @@ struct Function {
 #[derive(Default)]
 struct Queue {
     invocations: VecDeque<QueuedInvocation>,
-    /// Those that poll, the last one last.
+    /// Those that poll and were not woken, the last one last.
     pollers: Vec<Arc<Notify>>,
+    /// How many poll, with those that were woken and have not taken anything yet.
+    polling: usize,
 }
 
 /// A process that polls. Dropping it removes it from the queue.
@@ -151,7 +154,7 @@ impl Function {
     /// Fails queued invocations, unless a process is polling for them now.
     fn fail_queued(&self) {
         let mut queue = locked(&self.queue);
-        if queue.pollers.is_empty() {
+        if queue.polling == 0 {
             for queued in queue.invocations.drain(..) {
                 drop(queued.respond.send(Err(InvokeError::Crashed)));
             }
@@ -174,6 +177,7 @@ impl Function {
                 }
                 let woken = Arc::new(Notify::new());
                 queue.pollers.push(Arc::clone(&woken));
+                queue.polling += 1;
                 Poller { queue: &self.queue, woken }
             };
             poller.woken.notified().await;
@@ -198,10 +202,11 @@ impl Queue {
 impl Drop for Poller<'_> {
     fn drop(&mut self) {
         let mut queue = locked(self.queue);
-        let polling = queue.pollers.len();
+        queue.polling -= 1;
+        let waiting = queue.pollers.len();
         queue.pollers.retain(|other| !Arc::ptr_eq(other, &self.woken));
         // It has been woken, and may not come to take what it was woken for.
-        if queue.pollers.len() == polling && !queue.invocations.is_empty() {
+        if queue.pollers.len() == waiting && !queue.invocations.is_empty() {
             queue.wake_last();
         }
     }
@@ -279,11 +284,14 @@ impl Runtimes {
             let Some(QueuedInvocation { invocation, respond }) = taken else {
                 return std::future::pending().await;
             };
+            // Until it is among the running ones, no timeout finds it there.
+            let mut running = locked(&function.running);
             if respond.is_closed() {
                 continue; // The caller has given up.
             }
-            let running = RunningInvocation { respond, instance: instance.map(str::to_owned) };
-            locked(&function.running).insert(invocation.request_id.clone(), running);
+            let one = RunningInvocation { respond, instance: instance.map(str::to_owned) };
+            running.insert(invocation.request_id.clone(), one);
+            drop(running);
             return invocation;
         }
     }
@@ -333,6 +341,8 @@ impl AwaitedAnswer {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(InvokeError::Crashed),
             Err(_) => {
+                // Whoever takes it from now on sees that nobody waits for it.
+                self.answer.close();
                 self.function.time_out(&self.request_id);
                 Err(InvokeError::TimedOut)
             }
@@ -443,6 +453,22 @@ mod tests {
 
         let invocation = timeout(TIMEOUT, first).await.unwrap();
         assert_eq!(invocation.payload, Bytes::new());
+    }
+
+    #[tokio::test]
+    async fn invocation_for_which_a_process_was_woken_does_not_fail_when_another_one_ends() {
+        let runtimes = Runtimes::default();
+        let mut by_hand = Box::pin(runtimes.next("stats", None));
+        begin(&mut by_hand).await;
+        drop(runtimes.register("stats", "7"));
+
+        let mut call = Box::pin(runtimes.invoke("stats", Bytes::new(), TIMEOUT));
+        begin(&mut call).await;
+        runtimes.ended("stats", "7");
+
+        let invocation = tokio::time::timeout(TIMEOUT, by_hand).await.unwrap();
+        assert!(runtimes.answer("stats", &invocation.request_id, Ok(Bytes::new())));
+        assert_eq!(call.await, Ok(Bytes::new()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -180,7 +180,8 @@ fn inferred(result: &Bytes) -> Option<Response<Body>> {
 
 /// The HTTP response of a function's result; `None` if the result is not in format 2.0.
 ///
-/// A result without `statusCode` becomes a 200 with that JSON, as API Gateway infers it.
+/// A result without `statusCode` becomes a 200 with that JSON, as API Gateway infers it. One that has a name twice is
+/// in no format.
 #[must_use]
 pub fn response(result: &Bytes) -> Option<Response<Body>> {
     // An array is no result in this form, though its elements could be read as one.

@@ -133,6 +133,8 @@ impl DirectReads {
             Ok(answer) => Ok(Some(answer)),
             Err(Failed::Interceptor(error)) => Err(StoreError::Unavailable(error.to_string())),
             Err(Failed::Attempt(reason)) => {
+                // Its identity may be the cause.
+                resolved.identity.forget();
                 self.rest(operation, &reason);
                 Ok(None)
             }

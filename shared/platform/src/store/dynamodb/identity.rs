@@ -1,7 +1,7 @@
 //! The identity that signs direct reads, kept between them.
 //!
 //! The SDK has a cache of its own, which costs each read some bookkeeping. What it holds is taken from there at least
-//! once a minute, and as soon as it expires.
+//! once a minute, some time before it expires, and after a read that failed.
 
 use aws_smithy_runtime_api::client::identity::Identity;
 use std::sync::{Mutex, PoisonError};
@@ -34,7 +34,12 @@ impl KeptIdentity {
         Ok(identity)
     }
 
-    /// A clock that was set back keeps nothing for longer than a minute.
+    /// Keeps none.
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// After a clock was set back, nothing is kept for longer than another minute.
     fn kept(&self, now: SystemTime) -> Option<Identity> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (identity, until) = kept.as_ref()?;
@@ -82,6 +87,18 @@ mod tests {
     #[tokio::test]
     async fn identity_is_resolved_again_if_the_clock_was_set_back() {
         assert_eq!(signing(None, &[100, 50, 51]).await, [1, 2, 2]);
+    }
+
+    #[tokio::test]
+    async fn identity_that_was_forgotten_is_resolved_again() {
+        let kept = KeptIdentity::default();
+        let resolve = |number: u8| async move { Ok::<_, Infallible>(Identity::new(number, None)) };
+        kept.get(UNIX_EPOCH, resolve(1)).await.unwrap();
+
+        kept.forget();
+
+        let identity = kept.get(UNIX_EPOCH, resolve(2)).await.unwrap();
+        assert_eq!(identity.data::<u8>(), Some(&2));
     }
 
     #[tokio::test]
