@@ -1,7 +1,7 @@
 //! What must hold once everything is quiet.
 
 use crate::administrators;
-use crate::audited;
+use crate::audited::{self, SOURCE};
 use crate::caller::{self, Answered};
 use crate::clocks;
 use crate::damage::{damage, logged};
@@ -36,8 +36,7 @@ const DETAILS: [(&str, &str); 3] = [
     ("/admin/executions/", "execution as the model"),
 ];
 
-/// The source of the events that this system sends, and the type of those that say that a schedule was paused.
-const SOURCE: &str = "/torale/admin";
+/// The type of the events that say that a schedule was paused.
 const SCHEDULE_PAUSED: &str = "ai.torale.temporal.schedule.paused";
 
 /// What goes wrong once everything is quiet.
