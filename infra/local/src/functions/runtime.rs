@@ -374,6 +374,7 @@ impl Drop for Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::Pin;
     use tokio::time::timeout;
 
     const TIMEOUT: Duration = Duration::from_secs(60);
@@ -385,6 +386,13 @@ mod tests {
             _ = waiting => unreachable!("nobody answers"),
             () = std::future::ready(()) => {}
         }
+    }
+
+    /// A process without a name that polls.
+    async fn polling(runtimes: &Runtimes) -> Pin<Box<impl Future<Output = Invocation>>> {
+        let mut next = Box::pin(runtimes.next("stats", None));
+        begin(&mut next).await;
+        next
     }
 
     /// A caller that hangs up before there is an answer.
@@ -406,8 +414,7 @@ mod tests {
     #[tokio::test]
     async fn invocations_one_after_the_other_go_to_the_process_that_worked_last() {
         let runtimes = Runtimes::default();
-        let mut first = Box::pin(runtimes.next("stats", None));
-        begin(&mut first).await;
+        let mut first = polling(&runtimes).await;
         // The second process begins to poll after the first one, and again after each answer.
         let mut second = Box::pin(runtimes.next("stats", None));
         for _ in 0..3 {
@@ -427,10 +434,7 @@ mod tests {
     #[tokio::test]
     async fn invocations_at_once_go_to_every_process() {
         let runtimes = Runtimes::default();
-        let mut first = Box::pin(runtimes.next("stats", None));
-        let mut second = Box::pin(runtimes.next("stats", None));
-        begin(&mut first).await;
-        begin(&mut second).await;
+        let (first, second) = (polling(&runtimes).await, polling(&runtimes).await);
 
         hang_up(&runtimes).await;
         hang_up(&runtimes).await;
@@ -442,10 +446,7 @@ mod tests {
     #[tokio::test]
     async fn invocation_of_a_process_that_stops_polling_goes_to_another() {
         let runtimes = Runtimes::default();
-        let mut first = Box::pin(runtimes.next("stats", None));
-        let mut second = Box::pin(runtimes.next("stats", None));
-        begin(&mut first).await;
-        begin(&mut second).await;
+        let (first, second) = (polling(&runtimes).await, polling(&runtimes).await);
 
         hang_up(&runtimes).await;
         // It was woken, and has not taken the invocation.
@@ -458,15 +459,14 @@ mod tests {
     #[tokio::test]
     async fn invocation_for_which_a_process_was_woken_does_not_fail_when_another_one_ends() {
         let runtimes = Runtimes::default();
-        let mut by_hand = Box::pin(runtimes.next("stats", None));
-        begin(&mut by_hand).await;
+        let by_hand = polling(&runtimes).await;
         drop(runtimes.register("stats", "7"));
 
         let mut call = Box::pin(runtimes.invoke("stats", Bytes::new(), TIMEOUT));
         begin(&mut call).await;
         runtimes.ended("stats", "7");
 
-        let invocation = tokio::time::timeout(TIMEOUT, by_hand).await.unwrap();
+        let invocation = timeout(TIMEOUT, by_hand).await.unwrap();
         assert!(runtimes.answer("stats", &invocation.request_id, Ok(Bytes::new())));
         assert_eq!(call.await, Ok(Bytes::new()));
     }
