@@ -102,8 +102,8 @@ impl Fault {
             Self::Death | Self::Duplicate | Self::LateMessage => 200,
             Self::SkewedClock | Self::JumpingClock | Self::Replay | Self::Webhook | Self::BusyOutside => 500,
             // A schedule with damage takes twice as long, since the log is read four times or more.
-            Self::Damage => 100,
-            Self::Restore | Self::EarlierRelease => 200,
+            Self::Damage | Self::EarlierRelease => 100,
+            Self::Restore => 200,
             Self::Outage => 300,
             Self::Caller | Self::FewReceives => 1000,
             Self::StaleRead

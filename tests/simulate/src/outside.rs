@@ -1,5 +1,6 @@
 //! Clerk and Temporal, as far as commands reach them. In some schedules some logins and schedules do not exist there.
 
+use crate::audited::SOURCE;
 use crate::client::{COMMAND, Client, NoAnswer};
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault};
@@ -7,6 +8,7 @@ use command_executor::CommandOutcome;
 use command_executor::clerk::{BanUsers, ClerkError};
 use command_executor::pause::{PauseError, PauseSchedules};
 use futures::FutureExt;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use torale_domain::deactivation::commands::{Command, SchedulePattern};
@@ -19,6 +21,8 @@ pub const SCHEDULES: &str = "task-{task_id}";
 /// What the calls are called that bar a login, and pause a schedule.
 const BAN: &str = "ban";
 const PAUSE: &str = "pause";
+/// The type of the events that say that a schedule was paused.
+const SCHEDULE_PAUSED: &str = "ai.torale.temporal.schedule.paused";
 /// In one of so many schedules, some ids do not exist, which are so many of 16.
 const ABSENCES: u8 = 3;
 const ABSENT: u32 = 5;
@@ -91,6 +95,19 @@ impl Effects {
         match outcome == expected {
             true => Ok(()),
             false => Err(format!("{outcome:?} and not {expected:?} of {body}")),
+        }
+    }
+
+    /// No event of the log that this system has sent says that a schedule was paused which does not exist.
+    ///
+    /// # Errors
+    /// If one does.
+    pub fn check_pauses(&self, logged: &[Value]) -> Result<(), String> {
+        let own = logged.iter().filter(|event| event["source"] == SOURCE && event["type"] == SCHEDULE_PAUSED);
+        let mut schedules = own.filter_map(|event| event["data"]["schedule_id"].as_str());
+        match schedules.find(|id| !self.exists(id)) {
+            Some(id) => Err(format!("{id} does not exist at Temporal, and an event says that it was paused")),
+            None => Ok(()),
         }
     }
 }
@@ -178,5 +195,24 @@ impl PauseSchedules for OutsideClient {
 
     async fn pause(&self, schedule: &str, _note: &str) -> Result<bool, NoAnswer> {
         self.call(PAUSE, schedule, Effects::pause).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pause_of_what_does_not_exist_is_found_among_the_events_of_this_system() {
+        let effects = Effects { absences: Some(7), ..Effects::default() };
+        let of = |exists| (0..).map(|n| format!("task-{n}")).find(|id| effects.exists(id) == exists).unwrap();
+        let (there, absent) = (of(true), of(false));
+        let paused = |source: &str, id: &str| json!({ "source": source, "type": SCHEDULE_PAUSED, "data": { "schedule_id": id } });
+        let checked = |event: Value| effects.check_pauses(&[paused(SOURCE, &there), event]).is_ok();
+
+        assert!(!checked(paused(SOURCE, &absent)));
+        assert!(checked(paused("/temporal", &absent)), "Temporal may know better");
+        assert!(checked(json!({ "source": SOURCE, "type": "other", "data": { "schedule_id": absent } })));
     }
 }

@@ -34,9 +34,9 @@ use torale_testkit::present::NOW;
 /// The most simulated time of a schedule: dead letters may be redriven some times, each up to two weeks later. Whoever
 /// is not done by then never will be.
 const LONGEST: Duration = Duration::from_secs(400 * 86_400);
-/// So many of five schedules have few messages. Most defects need few of them, and so more seeds fit into an hour; some
+/// So many of ten schedules have few messages. Most defects need few of them, and so more seeds fit into an hour; some
 /// races need many, so the others have up to 44.
-const SMALL_OF_FIVE: u64 = 3;
+const SMALL_OF_TEN: u64 = 7;
 /// After this time, whatever was under way has arrived.
 const LATEST: Duration = Duration::from_secs(60);
 
@@ -184,7 +184,7 @@ fn watch_panics() {
 /// left out: whether they count depends on when they are received.
 fn messages(schedule: &Simulation) -> (Theme, Vec<String>) {
     let (theme, mut generator) = Theme::of(schedule.seed);
-    let more = if generator.below(5) < SMALL_OF_FIVE { 10 } else { 40 };
+    let more = if generator.below(10) < SMALL_OF_TEN { 10 } else { 40 };
     let count = usize::try_from(5 + generator.below(more)).unwrap_or(0);
     let mut messages = generator.messages(count);
     let is_event = |body: &str, at: Timestamp| parse(body, Some(at)).is_ok();
