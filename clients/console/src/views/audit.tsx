@@ -20,9 +20,11 @@ import { shortened, visible } from "../text";
 
 const record = (row: AuditRow): AuditRecord | null => ("missing" in row ? null : row);
 
+const requestInWords = (row: AuditRow): string => ("missing" in row ? "Someone has removed this record" : inWords(row));
+
 const columnsOf = (names: Names): readonly Column<AuditRow>[] => [
   { label: "When", cell: (row) => (record(row) ? <Time at={record(row)?.at} /> : <strong>Removed</strong>), track: "minmax(152px, 1fr)" },
-  { label: "Action", cell: (row) => <Foreign text={inWords(record(row)?.action ?? "Someone has removed this record")} line />, track: "minmax(0, 1.5fr)" },
+  { label: "Action", cell: (row) => <Foreign text={requestInWords(row)} line />, track: "minmax(0, 1.5fr)" },
   { label: "By", cell: (row) => <Person id={record(row)?.principal.user_id} names={names} />, track: "minmax(0, 1.6fr)" },
   { label: "About", cell: (row) => <About record={record(row)} names={names} />, wide: true, extra: true, track: "minmax(0, 1.6fr)" },
   { label: "Status", cell: (row) => record(row)?.status ?? <None />, numeric: true, track: "84px" },
@@ -136,7 +138,7 @@ function AuditPanel({ row, names }: { row: AuditRow | undefined; names: Names })
     );
   }
   return (
-    <Panel kind="Audit record" title={<Foreign text={inWords(found.action)} />}>
+    <Panel kind="Audit record" title={<Foreign text={inWords(found)} />}>
       <Facts>
         <Fact name="When">
           <BothTimes at={found.at} />

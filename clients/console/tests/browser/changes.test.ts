@@ -486,7 +486,8 @@ describe("changing users", () => {
     await page.route("**/admin/audit?*", (route) => {
       const action = new URL(route.request().url()).searchParams.get("action");
       const many = { ...row, id: "2026112808-9f86d081884c-1", at: "2026-11-28T08:30:00Z", action: "users.deactivate_many", target: null, parameters: { malformed: 0, user_ids: [USER, ADMIN] } };
-      const records = action === "users.deactivate" ? [row] : action === "users.deactivate_many" ? [many] : action === "users.reactivate" ? [{ id: "2026112808-9f86d081884c-0", missing: true }] : [];
+      const refused = { ...row, id: "2026112808-9f86d081884c-2", at: "2026-11-28T08:15:00Z", action: "users.reactivate", status: 409 };
+      const records = action === "users.deactivate" ? [row] : action === "users.deactivate_many" ? [many] : action === "users.reactivate" ? [refused, { id: "2026112808-9f86d081884c-0", missing: true }] : [];
       return route.fulfill({ json: { records, total: records.length, page: 1, limit: 100 } });
     });
     await answer(page, `admin/users/${ADMIN}`, user({ id: ADMIN, email: "boss@example.com" }));
@@ -497,13 +498,17 @@ describe("changing users", () => {
     const cells = page.locator("tbody tr").first().getByRole("cell");
     expect((await cells.allTextContents()).slice(1, 4)).toEqual(["Deactivated a user", "boss@example.com", "ann@example.com"]);
     const several = page.locator("tbody tr").nth(1);
-    expect((await several.getByRole("cell").allTextContents()).slice(1, 4)).toEqual(["Deactivated several users", "boss@example.com", "2 users"]);
+    expect((await several.getByRole("cell").allTextContents()).slice(1, 4)).toEqual(["Asked to deactivate several users", "boss@example.com", "2 users"]);
     await page.getByText("Someone has removed this record").waitFor();
     // Beside a detail, the list has fewer columns.
     await cells.first().click();
     await page.getByRole("complementary").getByText("203.0.113.7").waitFor();
     await several.getByRole("cell").first().click();
     await page.getByRole("complementary").getByRole("link", { name: "ann@example.com" }).waitFor();
+    const refused = page.locator("tbody tr").nth(2).getByRole("cell");
+    expect((await refused.allTextContents())[1]).toBe("Refused: Reactivated a user");
+    await refused.first().click();
+    await page.getByRole("complementary").getByRole("heading", { name: "Refused: Reactivated a user" }).waitFor();
   });
 
   test("a task or an execution that somebody read is in the audit trail with a link to it, and is not looked up as a user", async () => {

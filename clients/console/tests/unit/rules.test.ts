@@ -67,7 +67,24 @@ test("every operation that is audited has words", () => {
 
   expect(operations.length).toBeGreaterThan(10);
   expect(operations.map(({ operationId }) => operationId).filter((id) => ACTIONS[id] === undefined)).toEqual([]);
-  expect(inWords("later.action")).toBe("later.action");
+  expect(inWords({ action: "later.action", status: 200 })).toBe("later.action");
+});
+
+test.each([
+  ["users.deactivate", 200, "Deactivated a user"],
+  ["users.deactivate", 403, "Refused: Deactivated a user"],
+  ["users.deactivate", 404, "Refused: Deactivated a user"],
+  ["users.reactivate", 409, "Refused: Reactivated a user"],
+  ["users.reactivate", 429, "Refused: Reactivated a user"],
+  ["users.deactivate", 500, "Result unknown: Deactivated a user"],
+  ["users.deactivate", 503, "Result unknown: Deactivated a user"],
+  ["users.deactivate_many", 200, "Asked to deactivate several users"],
+  ["users.deactivate_many", 503, "Result unknown: Asked to deactivate several users"],
+  ["users.read", 404, "Refused: Read a user"],
+  ["users.read", 503, "Failed: Read a user"],
+  ["later.action", 503, "Result unknown: later.action"],
+])("a request for %s that was answered %i is worded as: %s", (action, status, words) => {
+  expect(inWords({ action, status })).toBe(words);
 });
 
 test("failures are counted by what they have in common, most first", () => {
