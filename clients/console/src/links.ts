@@ -11,7 +11,8 @@ export const userLink = (id: string | null | undefined, email: string | null): s
 export const errorsLink = (filter: { error_type?: string; task_id?: string }, hours: number): string =>
   href("errors", { ...filter, hours: hours === 24 ? undefined : hours });
 
-export const taskExecutionsLink = (id: string): string => href("executions", { task_id: id, hours: 720 });
+/** A task's executions of the last 30 days, with the detail of one of them. */
+export const taskExecutionsLink = (id: string, open?: string): string => href("executions", { task_id: id, hours: 720, open });
 
 /** A schedule in the list of schedules, which alone has its zone. */
 export const scheduleLink = ({ schedule_id, is_paused }: { schedule_id: string; is_paused: boolean }): string =>

@@ -1,23 +1,15 @@
 /** What stands where something can't be read: of an endpoint that fails for good, nothing else says so. */
 import { QueryObserver } from "@tanstack/preact-query";
-import { type ComponentChildren, h, isValidElement } from "preact";
+import { h } from "preact";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ApiError, type Reading } from "../../src/api/errors";
 import { newQueryClient } from "../../src/api/queries";
 import { Missing } from "../../src/details/missing";
 import { NothingYet } from "../../src/ui/page";
+import { textOf } from "./rendered";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
-
-/** The texts of what has neither state nor effects, one right after the other. */
-function textOf(children: ComponentChildren): string {
-  if (Array.isArray(children)) return children.map(textOf).join("");
-  if (!isValidElement(children)) return typeof children === "string" || typeof children === "number" ? String(children) : "";
-  const { type, props } = children;
-  if (typeof type !== "function") return textOf(props.children);
-  return textOf((type as (props: unknown) => ComponentChildren)(props));
-}
 
 /** What a query says an hour after it was begun, of which every request is answered so. */
 async function afterAnHour(answer: () => unknown): Promise<Reading> {
