@@ -4,6 +4,7 @@ import type { ExecutionRow, ExecutionsPage, ScheduleRow, TaskDetail, TaskRow } f
 import { count, duration, localTime, percent } from "../format";
 import { scheduleLink, taskExecutionsLink, userLink } from "../links";
 import { knownZoneOf } from "../schedules";
+import { hasFinished } from "../totals";
 import { NothingYet, Panel, Section } from "../ui/page";
 import { BothTimes, External, Fact, Facts, Foreign, Id, Key, None, Status, Time } from "../ui/parts";
 import { History } from "./history";
@@ -46,13 +47,22 @@ function TaskFacts({ task }: { task: TaskRow }) {
         <BothTimes at={task.next_run_time} />
       </Fact>
       <Fact name="Of all time">
-        {count(task.total_executions)} executions
-        {task.total_executions > 0 && `, ${percent(task.success_rate)} of those finished succeeded, ${duration(task.avg_duration_ms)} on average`}
+        <OfAllTime task={task} />
       </Fact>
       <Fact name="Task">
         <Id id={task.id} what="the task's id" />
       </Fact>
     </Facts>
+  );
+}
+
+/** How many executions there are, and what is known of those that have finished. */
+export function OfAllTime({ task }: { task: TaskRow }) {
+  return (
+    <>
+      {count(task.total_executions)} executions
+      {hasFinished(task) && `, ${percent(task.success_rate)} of those finished succeeded, ${duration(task.avg_duration_ms)} on average`}
+    </>
   );
 }
 

@@ -1,23 +1,23 @@
 /** Every query that a task has now, most tasks first. */
 import { useList } from "../api/queries";
 import type { QueriesPage, QueryRow } from "../api/types";
-import { count, duration } from "../format";
+import { count } from "../format";
 import { href } from "../place";
 import { READS } from "../reads";
 import { useRoute } from "../route";
 import { Listing } from "../ui/listing";
 import { Loaded, Page, Panel } from "../ui/page";
-import { Copy, Fact, Facts, Foreign, None, Notice } from "../ui/parts";
+import { Copy, Fact, Facts, Foreign, Notice } from "../ui/parts";
 import type { Column } from "../ui/table";
-import { Success } from "./tasks";
+import { Mean, Success } from "./tasks";
 
-const COLUMNS: readonly Column<QueryRow>[] = [
+export const COLUMNS: readonly Column<QueryRow>[] = [
   { label: "Query", cell: (row) => <Foreign text={row.search_query} />, wide: true },
   { label: "Tasks", cell: (row) => count(row.total_tasks), numeric: true },
   { label: "Active", cell: (row) => count(row.active_tasks), numeric: true },
   { label: "Executions", cell: (row) => count(row.total_executions), numeric: true },
   { label: "Success", cell: (row) => <Success of={row} />, numeric: true },
-  { label: "Mean", cell: (row) => (row.total_executions === 0 ? <None /> : duration(row.avg_duration_ms)), numeric: true },
+  { label: "Mean", cell: (row) => <Mean of={row} />, numeric: true },
 ];
 
 export function Queries() {
@@ -60,7 +60,9 @@ function QueryPanel({ text, row }: { text: string; row: QueryRow | undefined }) 
           <Fact name="Success">
             <Success of={row} />
           </Fact>
-          <Fact name="Mean duration">{duration(row.avg_duration_ms)}</Fact>
+          <Fact name="Mean duration">
+            <Mean of={row} />
+          </Fact>
         </Facts>
       )}
       <p>

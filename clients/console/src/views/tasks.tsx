@@ -7,27 +7,29 @@ import { href } from "../place";
 import { ignoredTaskFilters, READS } from "../reads";
 import { useRoute } from "../route";
 import { shortened, visible } from "../text";
+import { hasFinished, type Totals } from "../totals";
 import { Chip, Choice, Entry, Filters, idFault } from "../ui/filters";
 import { Listing } from "../ui/listing";
 import { Loaded, Page } from "../ui/page";
 import { Foreign, None, Notice, Status, Time } from "../ui/parts";
 import type { Column } from "../ui/table";
 
-const COLUMNS: readonly Column<TaskRow>[] = [
+export const COLUMNS: readonly Column<TaskRow>[] = [
   { label: "Name", cell: (row) => <Foreign text={row.name ?? row.search_query ?? row.id} />, wide: true, track: "minmax(0, 1.15fr)" },
   { label: "State", cell: (row) => (row.state ? <Status of={row.state} /> : <None />), track: "106px" },
   { label: "User", cell: (row) => <Foreign text={row.user_email} email line />, track: "minmax(0, 1fr)" },
   { label: "Executions", cell: (row) => count(row.total_executions), numeric: true, track: "100px" },
   { label: "Success", cell: (row) => <Success of={row} />, numeric: true, track: "80px" },
-  { label: "Mean", cell: (row) => duration(row.avg_duration_ms), numeric: true, extra: true, track: "80px" },
+  { label: "Mean", cell: (row) => <Mean of={row} />, numeric: true, extra: true, track: "80px" },
   { label: "Last run", cell: (row) => <Time at={row.last_execution?.started_at} />, extra: true, track: "154px" },
   { label: "Next run", cell: (row) => <Time at={row.next_run_time} />, extra: true, track: "158px" },
 ];
 
-/** The share of successes, if anything has run. */
-export function Success({ of }: { of: { total_executions: number; success_rate: number } }) {
-  return of.total_executions === 0 ? <None /> : <>{percent(of.success_rate)}</>;
-}
+/** The share of successes, if anything has finished. */
+export const Success = ({ of }: { of: Totals }) => (hasFinished(of) ? <>{percent(of.success_rate)}</> : <None />);
+
+/** The mean duration, if anything has finished. */
+export const Mean = ({ of }: { of: Totals }) => (hasFinished(of) ? <>{duration(of.avg_duration_ms)}</> : <None />);
 
 export function Tasks() {
   const { params } = useRoute();
