@@ -213,7 +213,7 @@ function Administrator({ id }: { id: string }) {
   return <a href={userLink(id, name ?? null)}>{name ? <Foreign text={name} email whole /> : "Open the administrator"}</a>;
 }
 
-function Keys({ keys }: { keys: readonly ApiKey[] }) {
+export function Keys({ keys }: { keys: readonly ApiKey[] }) {
   return (
     <Section title="API keys">
       {keys.length === 0 && <p class="faint">No API key.</p>}
@@ -221,7 +221,10 @@ function Keys({ keys }: { keys: readonly ApiKey[] }) {
         {keys.map((key) => (
           <li key={key.key_id}>
             <span>
-              <Foreign text={key.name ?? "Without a name"} /> <code class="faint">{key.key_prefix ?? key.key_id}</code>
+              <Foreign text={key.name ?? "Without a name"} />{" "}
+              <code class="faint">
+                <Foreign text={key.key_prefix ?? key.key_id} whole />
+              </code>
             </span>
             <Status of={key.revoked ? "revoked" : "active"} />
             <span class="faint small">
