@@ -10,7 +10,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde_json::Value;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// One try of a call to the store.
@@ -87,6 +87,18 @@ impl Interceptor {
             let condition = r#""ConditionExpression":""#;
             let never = format!("{condition}attribute_exists(#n0) AND attribute_not_exists(#n0) AND ");
             is_lost.then(|| body.replace(condition, &never))
+        };
+        Self { change: Arc::new(change), ..Self::before(|_| Ok(())) }
+    }
+
+    /// Has the first query of a partition find nothing, as if it had been served before anything was written there.
+    pub fn finding_nothing_at_first(partition: String) -> Self {
+        let is_first = AtomicBool::new(true);
+        let change = move |call: &StoreCall<'_>| {
+            let body = String::from_utf8(call.body.to_vec()).ok()?;
+            let is_meant = call.operation == "Query" && body.contains(&partition);
+            let is_changed = is_meant && is_first.swap(false, Ordering::SeqCst);
+            is_changed.then(|| body.replace(&partition, "nothing"))
         };
         Self { change: Arc::new(change), ..Self::before(|_| Ok(())) }
     }

@@ -100,6 +100,10 @@ impl Payload {
                 (change, "/data/id", time(updated))
             }
             "user.deleted" => (Change::Deleted, "/data/id", None),
+            // Somebody else who acts as the user has not made the user log in.
+            "session.created" if payload.pointer("/data/actor").is_some_and(|actor| !actor.is_null()) => {
+                return Ok(Self { kind: kind.to_owned(), notice: None });
+            }
             "session.created" => (Change::LoggedIn, "/data/user_id", time(created)),
             _ => return Ok(Self { kind: kind.to_owned(), notice: None }),
         };

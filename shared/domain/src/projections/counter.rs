@@ -31,7 +31,9 @@ pub(crate) fn write(key: Key, amounts: &BTreeMap<String, i128>, stored: Option<&
 /// Decrements clamp at zero: an attribute from which more is taken than it holds is removed.
 /// Either another writer was faster, and then a condition cancels this transaction. Or the counter
 /// holds too little, because a release before did not count this measure, or someone tampered with
-/// it. Then a rebuild corrects it, and until then no event may fail because of it.
+/// it. Then a rebuild corrects it, and until then no event may fail because of it. What looks as if
+/// it held nothing must still hold nothing: it may have been read at another moment than the
+/// entity that counts in it, and the entity may be again by then as it was read.
 pub(crate) fn update<'a>(
     amounts: impl Iterator<Item = (&'a str, i128)>,
     stored_amount: impl Fn(&str) -> i128,
@@ -46,10 +48,43 @@ pub(crate) fn update<'a>(
             // is taken here.
             conditions.push(Condition::Differs(name.to_owned(), Value::Number(-amount)));
             add.push((name.to_owned(), amount));
-        } else if stored != 0 {
+        } else if stored == 0 {
+            conditions.push(Condition::Absent(name.to_owned()));
+        } else {
             conditions.push(Condition::Equals(name.to_owned(), Value::Number(stored)));
             remove.push(name.to_owned());
         }
     }
     (Action::Update { add, set: Vec::new(), remove }, conditions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "37";
+
+    fn taken(stored: i128) -> (Action, Vec<Condition>) {
+        update([(NAME, -1)].into_iter(), |_| stored)
+    }
+
+    fn does(add: &[(&str, i128)], remove: &[&str]) -> Action {
+        let owned = |name: &&str| (*name).to_owned();
+        let add = add.iter().map(|(name, amount)| (owned(name), *amount)).collect();
+        Action::Update { add, set: Vec::new(), remove: remove.iter().map(owned).collect() }
+    }
+
+    #[test]
+    fn what_is_taken_from_an_amount_holds_only_while_the_result_is_right() {
+        let one = || Value::Number(1);
+        assert_eq!(taken(2), (does(&[(NAME, -1)], &[]), vec![Condition::Differs(NAME.to_owned(), one())]));
+        assert_eq!(taken(1), (does(&[], &[NAME]), vec![Condition::Equals(NAME.to_owned(), one())]));
+    }
+
+    /// Seed 50405033 of the simulator: a query moved to another number of tasks between the reads of its item and of its
+    /// counter, and had moved back when the transaction was tried again. Its old place was never taken away.
+    #[test]
+    fn what_is_taken_from_nothing_holds_only_while_there_is_nothing() {
+        assert_eq!(taken(0), (does(&[], &[]), vec![Condition::Absent(NAME.to_owned())]));
+    }
 }

@@ -177,7 +177,10 @@ impl ProjectionDiff {
             let current = found.get(&key);
             writes.push(ranking::write(key, query, &totals, current));
         }
-        writes.retain(|write| !write.action.is_nothing());
+        for write in writes.iter_mut().filter(|write| write.action.is_nothing()) {
+            write.action = Action::Check;
+        }
+        writes.retain(|write| write.action != Action::Check || !write.conditions.is_empty());
         writes
     }
 }

@@ -11,7 +11,7 @@ use torale_domain::projections::entity::{Entities, Entity};
 use torale_domain::projections::links;
 use torale_domain::storage::item::Item;
 use torale_domain::storage::keys;
-use torale_domain::storage::read::{ReadPlan, ReadResult, Reader};
+use torale_domain::storage::read::{Range, ReadPlan, ReadResult, Reader};
 use torale_domain::values::ids::{ClerkUserId, EntityKey, UserId};
 
 /// A user, the caller and the generations of projections, as they were read.
@@ -34,7 +34,7 @@ pub(super) struct UserSnapshot {
 
 impl UserSnapshot {
     /// Reads what a decision about a user is based on: one round trip, while the live generation is the one that was
-    /// read last.
+    /// read last, and one more if the links of one of the two change meanwhile.
     ///
     /// # Errors
     /// If the caller is not active any more (or no administrator, where roles are the projections'), or the store
@@ -47,12 +47,23 @@ impl UserSnapshot {
         let requested = CommandRequestNote::key(target);
         let requested = writer.store.control(&requested, writer.usage);
         let (deactivation, requested, (pointer, found)) = futures::try_join!(deactivation, requested, items)?;
-        let (mut items, mut ranges) = (found.items, found.ranges.into_iter());
-        let links = [ranges.next().unwrap_or_default(), ranges.next().unwrap_or_default()];
+        let ReadResult { mut items, ranges } = found;
+        let mut links = links_of(ranges);
         let mut entities = Entities::new();
         for user in [target, writer.caller] {
             let entity = Entity::load(items.get(&keys::user(user))).map_err(StoreError::from)?;
             entities.insert(EntityKey::User(user), entity);
+        }
+        let are_of_now = |user: UserId, rows: &[Item]| {
+            let user = entities.get(&EntityKey::User(user)).cloned().unwrap_or_default();
+            rows.len() >= own_ids::MAX_LINKS || links::are_of(rows, &user).unwrap_or(false)
+        };
+        if ![writer.caller, target].into_iter().zip(&links).all(|(user, rows)| are_of_now(user, rows)) {
+            // They were read at another moment than the users. What is read now belongs to the users for as long as
+            // these are unchanged, which the transaction checks.
+            let reader = TableReader::of(writer.store, &pointer.live, writer.usage);
+            let ranges = link_ranges(writer.caller, target);
+            links = links_of(reader.read(ReadPlan::ranges(ranges).consistent()).await?.ranges);
         }
         let totals = items.remove(&keys::user_totals(target));
         let snapshot = Self { pointer, target, entities, totals, deactivation, requested, links };
@@ -129,7 +140,18 @@ async fn read_items(
     target: UserId,
 ) -> Result<ReadResult, StoreError> {
     let gets = vec![keys::user(target), keys::user(writer.caller), keys::user_totals(target)];
-    let ranges = vec![own_ids::reads(writer.caller), own_ids::reads(target)];
+    let ranges = link_ranges(writer.caller, target);
     let reader = TableReader::of(writer.store, &generation, writer.usage);
     reader.read(ReadPlan { gets, ranges, consistent: true, ..ReadPlan::default() }).await
+}
+
+/// Where the links of the caller and of the user to change stand.
+fn link_ranges(caller: UserId, target: UserId) -> Vec<Range> {
+    vec![own_ids::reads(caller), own_ids::reads(target)]
+}
+
+/// The links of the two.
+fn links_of(ranges: Vec<Vec<Item>>) -> [Vec<Item>; 2] {
+    let mut ranges = ranges.into_iter();
+    [ranges.next().unwrap_or_default(), ranges.next().unwrap_or_default()]
 }

@@ -27,9 +27,10 @@ use super::error::{StoreError, TransactError};
 use super::usage::Usage;
 use crate::config::STORE_TIMEOUT;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use direct::DirectReads;
 use futures::future::BoxFuture;
-use tokio::time::timeout;
+use tokio::time::{Duration, timeout};
 use torale_domain::storage::item::{Item, Key};
 use torale_domain::storage::keys::TableSpec;
 use torale_domain::storage::read::Range;
@@ -40,32 +41,40 @@ use torale_domain::storage::write::Write;
 pub(super) struct DynamoDb {
     client: Client,
     direct: DirectReads,
+    /// The longest time for a read: the client's for a call.
+    limit: Duration,
 }
 
 impl From<Client> for DynamoDb {
     fn from(client: Client) -> Self {
+        let limit = client.config().timeout_config().and_then(TimeoutConfig::operation_timeout);
         let (direct, client) = DirectReads::of(&client);
-        Self { client, direct }
+        Self { client, direct, limit: limit.unwrap_or(STORE_TIMEOUT) }
     }
 }
 
-/// A read within the time of a call, whoever makes it.
-async fn limited<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let read = timeout(STORE_TIMEOUT, reading).await;
-    read.unwrap_or_else(|_elapsed| Err(StoreError::Unavailable("no answer in time".to_owned())))
+impl DynamoDb {
+    /// A read within the time of a call, whoever makes it.
+    async fn limited<T>(
+        &self,
+        reading: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let read = timeout(self.limit, reading).await;
+        read.unwrap_or_else(|_elapsed| Err(StoreError::Unavailable("no answer in time".to_owned())))
+    }
 }
 
 impl TableCalls for DynamoDb {
     fn get<'a>(&'a self, table: &'a str, key: &'a Key, usage: &'a Usage) -> Call<'a, Option<Item>> {
-        Box::pin(limited(self.get_item(table, key, usage)))
+        Box::pin(self.limited(self.get_item(table, key, usage)))
     }
 
     fn get_batch<'a>(&'a self, batch: BatchRead<'a>, usage: &'a Usage) -> Call<'a, (Vec<Item>, Vec<Key>)> {
-        Box::pin(limited(self.batch_get_item(batch, usage)))
+        Box::pin(self.limited(self.batch_get_item(batch, usage)))
     }
 
     fn query<'a>(&'a self, query: RangeQuery<'a>, usage: &'a Usage) -> Call<'a, ReadPage> {
-        Box::pin(limited(self.query_range(query, usage)))
+        Box::pin(self.limited(self.query_range(query, usage)))
     }
 
     fn count<'a>(&'a self, table: &'a str, range: &'a Range, usage: &'a Usage) -> Call<'a, CappedCount> {
@@ -115,5 +124,29 @@ impl TableCalls for DynamoDb {
 
     fn tables(&self) -> Call<'_, Vec<String>> {
         Box::pin(self.list())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::Config;
+    use tokio::time::sleep;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_may_take_as_long_as_a_call_of_its_client() {
+        let with_limit = |limit: Option<Duration>| {
+            let limits = TimeoutConfig::builder().set_operation_timeout(limit).build();
+            let config = Config::builder().behavior_version_latest().timeout_config(limits);
+            DynamoDb::from(Client::from_conf(config.build()))
+        };
+        let after_6_s = || async {
+            sleep(Duration::from_secs(6)).await;
+            Ok(())
+        };
+
+        assert!(with_limit(None).limited(after_6_s()).await.is_err(), "5 s by default");
+        assert!(with_limit(Some(STORE_TIMEOUT)).limited(after_6_s()).await.is_err());
+        assert!(with_limit(Some(Duration::from_secs(60))).limited(after_6_s()).await.is_ok());
     }
 }

@@ -187,7 +187,7 @@ impl CommandContext {
         let importing = self.replay.import(folder);
         let manifest = watch("import", &self.replay.meter, 0, self.options.json, importing).await?;
         let text = format!(
-            "{} messages are in the log; next: cargo replay rebuild --promote --accept-differences",
+            "{} messages are in the log; next: cargo replay rebuild --promote --accept-differences, and drop g1",
             manifest.messages
         );
         self.say(&text, &json!(manifest));

@@ -108,6 +108,14 @@ fn a_session_is_a_login_of_the_identity() {
 }
 
 #[test]
+fn session_of_somebody_who_acts_as_the_user_is_no_login() {
+    let mut session = session();
+    session["actor"] = json!({ "sub": "user_support" });
+    let read = Payload::parse(&payload("session.created", session).to_string()).unwrap();
+    assert_eq!(read, Payload { kind: "session.created".to_owned(), notice: None });
+}
+
+#[test]
 fn an_external_id_is_passed_on_as_it_is_unless_it_can_be_none() {
     let created = |id: Value| {
         let mut user = user();

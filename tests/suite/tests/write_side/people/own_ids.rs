@@ -10,6 +10,7 @@ use torale_domain::storage::keys;
 use torale_domain::values::ids::{ClerkUserId, UserId};
 use torale_domain::values::time::DAY;
 use torale_testkit::events::{EventBuilder, identity, user};
+use torale_testkit::interceptor::Interceptor;
 use torale_testkit::request::{patch, post};
 use torale_testkit::scenario::{Scenario, given, given_only};
 use torale_testkit::stack::{NOW, text};
@@ -64,6 +65,18 @@ async fn admin_cannot_deactivate_another_user_whose_login_is_their_own() {
     let scenario = given(vec![admin, key(), row(OTHER, CLERK), at_clerk()]).start().await;
 
     assert_eq!(ann_deactivates(&scenario, OTHER).await, (409, 0));
+}
+
+/// The links of the other user are read before an identity becomes theirs, and the user afterwards.
+#[tokio::test]
+async fn admin_cannot_deactivate_a_user_to_whom_their_login_comes_to_belong_meanwhile() {
+    let mine = at_clerk().with("external_id", OTHER);
+    let admin = created().with("role", "admin");
+    let scenario = given_only(vec![admin, key(), mine, row(OTHER, "user_x")]).start().await;
+    let links = keys::user_links(UserId::parse(OTHER).unwrap());
+    let app = scenario.app_over(scenario.store_with(Interceptor::finding_nothing_at_first(links)));
+
+    assert_eq!(patch::<DeactivateUser>(OTHER).by(ANNS_KEY).send(&app).await.status, 409);
 }
 
 /// The only administrator there is, by an id of somebody with more identities than are read at once: theirs is the
