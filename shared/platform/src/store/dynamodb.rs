@@ -133,16 +133,18 @@ mod tests {
     use aws_sdk_dynamodb::Config;
     use tokio::time::sleep;
 
+    async fn after_6_s() -> Result<(), StoreError> {
+        sleep(Duration::from_secs(6)).await;
+        Ok(())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_read_may_take_as_long_as_a_call_of_its_client() {
         let with_limit = |limit: Option<Duration>| {
-            let limits = TimeoutConfig::builder().set_operation_timeout(limit).build();
-            let config = Config::builder().behavior_version_latest().timeout_config(limits);
+            let mut limits = TimeoutConfig::builder();
+            limits.set_operation_timeout(limit);
+            let config = Config::builder().behavior_version_latest().timeout_config(limits.build());
             DynamoDb::from(Client::from_conf(config.build()))
-        };
-        let after_6_s = || async {
-            sleep(Duration::from_secs(6)).await;
-            Ok(())
         };
 
         assert!(with_limit(None).limited(after_6_s()).await.is_err(), "5 s by default");
