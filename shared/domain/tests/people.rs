@@ -96,6 +96,11 @@ impl Table {
 
     /// The plan of some events, not written yet.
     fn plan(&self, events: Vec<Event>) -> Vec<Write> {
+        self.plan_with_later_counters(events, self)
+    }
+
+    /// The same, if the counters were read when the table was another.
+    fn plan_with_later_counters(&self, events: Vec<Event>, later: &Self) -> Vec<Write> {
         let entities = EntityReads::new(LANES, Entities::new(), Vec::new(), events);
         let found = self.gets(entities.keys());
         let added = entities.fold(&found).unwrap();
@@ -103,7 +108,7 @@ impl Table {
         let rankings = added.diff(&found).unwrap();
         let found = self.gets(rankings.keys());
         let counters = rankings.rank(found);
-        let found = self.gets(counters.keys());
+        let found = later.gets(counters.keys());
         counters.into_writes(found).writes
     }
 
@@ -382,4 +387,33 @@ fn the_deletion_of_an_identity_deactivates_its_user_until_a_later_event() {
     let entity = live.user(A);
     assert!(User::of(&entity.state, &entity.linkage.linked).active, "a later event takes it back");
     assert_eq!(live.plan_link(user, &clerk).1, None);
+}
+
+fn task(id: u32, time: usize, kind: &str) -> Event {
+    let data = json!({ "task_id": format!("22222222-0000-4000-8000-{id:012}"), "user_id": A, "search_query": "iPhone",
+        "name": "n", "schedule": "0 9 * * *", "state": "active", "created_at": TIMES[0] });
+    event(kind, time, 10 * id + u32::try_from(time).unwrap(), data)
+}
+
+/// Seeds 50405033 and 50869914 of the simulator: a query moves in the ranking between the readings of its item and of
+/// its counters, and back before the transaction is written. The query's guard holds, and its place was not read.
+#[test]
+fn counters_that_were_read_while_a_query_stood_elsewhere_cancel_the_transaction() {
+    let mut table = Table::default();
+    table.take_in(task(1, 0, "task.created"));
+    let before = table.clone();
+    table.take_in(task(2, 0, "task.created"));
+    let moved = table.clone();
+    table.take_in(task(2, 1, "task.deleted"));
+    let torn = before.plan_with_later_counters(vec![task(3, 2, "task.created")], &moved);
+    assert!(
+        torn.iter().any(|write| write.action == Action::Check),
+        "of the digits, whose item was gone: {torn:?}"
+    );
+
+    assert!(!table.write(&torn));
+
+    table.take_in(task(3, 2, "task.created"));
+    let events = [task(1, 0, "task.created"), task(2, 0, "task.created"), task(2, 1, "task.deleted")];
+    assert_eq!(table, built(&[events.as_slice(), &[task(3, 2, "task.created")]].concat()));
 }

@@ -5,7 +5,9 @@ use torale_simulate::schedule::{Simulation, run};
 
 /// Defects that show soon, and within how many seeds they must. Which seed shows one changes with the code; those that
 /// need a long user or a late event are rarer.
-const DEFECTS: [(Defect, u64); 28] = [
+const DEFECTS: [(Defect, u64); 30] = [
+    (Defect::DiffersIsIgnored, 3_000),
+    (Defect::ChecksAreIgnored, 2_000),
     (Defect::UpdatesOfAnythingHold, 60),
     (Defect::ClaimsAreIgnored, 6_000),
     (Defect::EqualsIsIgnored, 200),

@@ -180,7 +180,6 @@ impl ProjectionDiff {
         for write in writes.iter_mut().filter(|write| write.action.is_nothing()) {
             write.action = Action::Check;
         }
-        writes.retain(|write| write.action != Action::Check || !write.conditions.is_empty());
         writes
     }
 }
