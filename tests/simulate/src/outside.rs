@@ -1,6 +1,5 @@
 //! Clerk and Temporal, as far as commands reach them. In some schedules some logins and schedules do not exist there.
 
-use crate::audited::SOURCE;
 use crate::client::{COMMAND, Client, NoAnswer};
 use crate::defects::{self, Defect};
 use crate::faults::{self, Fault};
@@ -12,6 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use torale_domain::deactivation::commands::{Command, SchedulePattern};
+use torale_domain::events::SOURCE;
 use torale_domain::values::digest::sha256_hex;
 use torale_domain::values::ids::{ClerkUserId, ScheduleId};
 use torale_platform::authentication::IdentityProviderError;
