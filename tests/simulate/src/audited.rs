@@ -9,10 +9,9 @@ use crate::trail;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use torale_domain::audit::{AuditedRequest, ChainedRecord};
+use torale_domain::events::SOURCE;
 use torale_domain::storage::keys::{AUDIT_INDEX_TABLE, AUDIT_TABLE};
 
-/// The source of the events that this system sends.
-pub const SOURCE: &str = "/torale/admin";
 /// The types of the events of changes, and the action in the record of each.
 const CHANGES: [(&str, &str); 2] =
     [("ai.torale.user.deactivated", "users.deactivate"), ("ai.torale.user.reactivated", "users.reactivate")];

@@ -34,7 +34,7 @@ pub(super) struct UserSnapshot {
 
 impl UserSnapshot {
     /// Reads what a decision about a user is based on: one round trip, while the live generation is the one that was
-    /// read last, and one more if the links of one of the two change meanwhile.
+    /// read last, and one more if the links of one of the two change meanwhile, or are damaged.
     ///
     /// # Errors
     /// If the caller is not active any more (or no administrator, where roles are the projections'), or the store
@@ -59,8 +59,8 @@ impl UserSnapshot {
             rows.len() >= own_ids::MAX_LINKS || links::are_of(rows, &user).unwrap_or(false)
         };
         if ![writer.caller, target].into_iter().zip(&links).all(|(user, rows)| are_of_now(user, rows)) {
-            // They were read at another moment than the users. What is read now belongs to the users for as long as
-            // these are unchanged, which the transaction checks.
+            // They were read at another moment than the users. What is read now belongs to the users unless these
+            // change, which the transaction checks; that they change and change back in between is not seen.
             let reader = TableReader::of(writer.store, &pointer.live, writer.usage);
             let ranges = link_ranges(writer.caller, target);
             links = links_of(reader.read(ReadPlan::ranges(ranges).consistent()).await?.ranges);
